@@ -10,7 +10,8 @@
 /* One parse: where we are, and what is being filled. */
 struct parse {
 	const struct opt *const *tables;
-	const char *who; /* "dhow run", for messages */
+	const char *who;   /* "dhow run", for hints */
+	const char *place; /* "run: ", for messages: the program's name is printed before them */
 	char *values;
 	int argc;
 	char **argv;
@@ -126,24 +127,24 @@ static int assign(struct parse *p, const struct opt *o, const char *value)
 	int r = convert(o, value, p->values + o->offset);
 
 	if (r == -ERANGE)
-		return err_set(p->err, E_INVALID, "%s: option --%s: '%s' is out of range", p->who,
+		return err_set(p->err, E_INVALID, "%soption --%s: '%s' is out of range", p->place,
 		               o->name, value);
 	if (r < 0)
-		return err_set(p->err, E_INVALID, "%s: option --%s: '%s' is not %s", p->who,
+		return err_set(p->err, E_INVALID, "%soption --%s: '%s' is not %s", p->place,
 		               o->name, value, expected(o->kind));
 	return 0;
 }
 
 static int unknown(struct parse *p, const char *text)
 {
-	err_set(p->err, E_INVALID, "%s: unknown option '%s'", p->who, text);
+	err_set(p->err, E_INVALID, "%sunknown option '%s'", p->place, text);
 	return err_hint(p->err, "see '%s --help'", p->who);
 }
 
 static int need_value(struct parse *p, const struct opt *o, const char **ret)
 {
 	if (p->next >= p->argc)
-		return err_set(p->err, E_INVALID, "%s: option --%s needs %s", p->who, o->name,
+		return err_set(p->err, E_INVALID, "%soption --%s needs %s", p->place, o->name,
 		               expected(o->kind));
 	*ret = p->argv[p->next++];
 	return 0;
@@ -198,8 +199,12 @@ int opt_parse(const struct command *cmd, const char *program, void *values, int 
               struct strv *ret_args, struct err *err)
 {
 	AUTO_FREE char *who = xasprintf("%s %s", program, cmd->name);
+	const char *group = strchr(program, ' ');
+	AUTO_FREE char *place =
+		xasprintf("%s%s%s: ", group ? group + 1 : "", group ? " " : "", cmd->name);
 	struct parse p = { .tables = cmd->tables,
 		           .who = who,
+		           .place = place,
 		           .values = values,
 		           .argc = argc,
 		           .argv = argv,
@@ -225,13 +230,13 @@ int opt_parse(const struct command *cmd, const char *program, void *values, int 
 	}
 	n = (int)ret_args->len;
 	if (n < cmd->min_args) {
-		err_set(err, E_INVALID, "%s: needs %s%d argument%s, got %d", who,
+		err_set(err, E_INVALID, "%sneeds %s%d argument%s, got %d", place,
 		        cmd->max_args == cmd->min_args ? "" : "at least ", cmd->min_args,
 		        cmd->min_args == 1 ? "" : "s", n);
 		return err_hint(err, "usage: %s %s", who, cmd->args ? cmd->args : "");
 	}
 	if (cmd->max_args >= 0 && n > cmd->max_args) {
-		err_set(err, E_INVALID, "%s: takes %s%d argument%s, got %d ('%s')", who,
+		err_set(err, E_INVALID, "%stakes %s%d argument%s, got %d ('%s')", place,
 		        cmd->max_args == cmd->min_args || !cmd->max_args ? "" : "at most ",
 		        cmd->max_args, cmd->max_args == 1 ? "" : "s", n,
 		        ret_args->items[cmd->max_args]);
@@ -246,6 +251,7 @@ int opt_parse_globals(const struct opt *table, const char *program, void *values
 	const struct opt *tables[] = { table, NULL };
 	struct parse p = { .tables = tables,
 		           .who = program,
+		           .place = "",
 		           .values = values,
 		           .argc = argc,
 		           .argv = argv,
@@ -337,7 +343,7 @@ const struct opt *opt_find(const struct command *cmd, const char *name)
 	return find_long(cmd->tables, name, strlen(name));
 }
 
-static void print_table(const struct opt *table, FILE *out)
+void opt_print_table(const struct opt *table, FILE *out)
 {
 	for (const struct opt *o = table; o->kind; o++) {
 		AUTO_BUF left = STRBUF_INIT;
@@ -369,7 +375,18 @@ void command_print_help(const struct command *cmd, const char *program, FILE *ou
 		return;
 	fputs("\nOptions:\n", out);
 	for (size_t i = 0; cmd->tables[i]; i++)
-		print_table(cmd->tables[i], out);
+		opt_print_table(cmd->tables[i], out);
+}
+
+void command_print_group(const struct command *group, const char *program, FILE *out)
+{
+	fprintf(out, "Usage: %s %s COMMAND\n\n%s.\n\nCommands:\n", program, group->name,
+	        group->summary);
+	for (const struct command *c = group->sub; c->name; c++)
+		if (!c->hidden)
+			fprintf(out, "  %-12s %s\n", c->name, c->summary);
+	fprintf(out, "\nRun '%s %s COMMAND --help' for the options of a command.\n", program,
+	        group->name);
 }
 
 void program_print_help(const char *program, const char *about, const struct command *commands,
@@ -380,6 +397,6 @@ void program_print_help(const char *program, const char *about, const struct com
 		if (!c->hidden)
 			fprintf(out, "  %-14s %s\n", c->name, c->summary);
 	fputs("\nOptions:\n", out);
-	print_table(globals, out);
+	opt_print_table(globals, out);
 	fprintf(out, "\nRun '%s COMMAND --help' for a command's options.\n", program);
 }

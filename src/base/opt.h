@@ -96,5 +96,9 @@ const char *command_suggest(const struct command *commands, const char *name);
 const struct opt *opt_find(const struct command *cmd, const char *name);
 
 void command_print_help(const struct command *cmd, const char *program, FILE *out);
+/* The sub-commands of a group. */
+void command_print_group(const struct command *group, const char *program, FILE *out);
+/* The visible options of one table, as in help. */
+void opt_print_table(const struct opt *table, FILE *out);
 void program_print_help(const char *program, const char *about, const struct command *commands,
                         const struct opt *globals, FILE *out);

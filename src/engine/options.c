@@ -1,0 +1,268 @@
+#include "engine/options.h"
+
+#include "base/strbuf.h"
+#include "base/xalloc.h"
+#include "codec/json.h"
+#include "engine/options-internal.h"
+
+#define O(field) OPT(struct container_options, field)
+
+/* clang-format off */
+const struct opt container_run_options_table[] = {
+	{ "detach",       'd', OPT_BOOL, O(detach),      NULL,   "run in the background and print the container's id" },
+	{ "sig-proxy",    0,   OPT_BOOL, O(sig_proxy),   NULL,   "pass signals we get on to the container (default true)" },
+	{ "detach-keys",  0,   OPT_STR,  O(detach_keys), "KEYS", "keys that detach a terminal (default ctrl-p,ctrl-q)" },
+	OPT_END,
+};
+
+const struct opt container_options_table[] = {
+	{ "add-host",       0,   OPT_LIST, O(add_host),     "HOST:IP",     "line for /etc/hosts; IP may be host-gateway" },
+	{ "annotation",     0,   OPT_LIST, O(annotation),   "KEY=VALUE",   "annotation of the runtime spec" },
+	{ "attach",         'a', OPT_LIST, O(attach),       "STREAM",      "attach to stdin, stdout or stderr" },
+	{ "cap-add",        0,   OPT_LIST, O(cap_add),      "CAP",         "give a capability; ALL for all" },
+	{ "cap-drop",       0,   OPT_LIST, O(cap_drop),     "CAP",         "take a capability away; ALL for all" },
+	{ "cgroup-parent",  0,   OPT_STR,  O(cgroup_parent), "PATH",       "cgroup below which the container's is made" },
+	{ "cgroupns",       0,   OPT_STR,  O(cgroupns),     "MODE",        "cgroup namespace: private, host" },
+	{ "cidfile",        0,   OPT_STR,  O(cidfile),      "FILE",        "write the container's id to FILE", 0, COMPLETE_FILE },
+	{ "cpu-period",     0,   OPT_UINT, O(cpu_period_us), "USEC",       "length of a CFS period" },
+	{ "cpu-quota",      0,   OPT_INT,  O(cpu_quota_us), "USEC",        "CPU time per CFS period" },
+	{ "cpu-shares",     'c', OPT_UINT, O(cpu_shares),   "SHARES",      "relative weight of CPU time" },
+	{ "cpus",           0,   OPT_DOUBLE, O(cpus),       "NUMBER",      "most CPUs, such as 1.5" },
+	{ "cpuset-cpus",    0,   OPT_STR,  O(cpuset_cpus),  "LIST",        "CPUs to run on, such as 0-2,4" },
+	{ "cpuset-mems",    0,   OPT_STR,  O(cpuset_mems),  "LIST",        "memory nodes to use" },
+	{ "device",         0,   OPT_LIST, O(device),       "HOST[:CTR[:rwm]]", "give access to a device of the host", 0, COMPLETE_FILE },
+	{ "device-cgroup-rule", 0, OPT_LIST, O(device_cgroup_rule), "RULE", "device access rule, such as 'c 1:3 rwm'" },
+	{ "dns",            0,   OPT_LIST, O(dns),          "IP",          "name server" },
+	{ "dns-option",     0,   OPT_LIST, O(dns_option),   "OPTION",      "option line of resolv.conf" },
+	{ "dns-opt",        0,   OPT_LIST, O(dns_option),   "OPTION",      "as --dns-option", OPT_HIDDEN },
+	{ "dns-search",     0,   OPT_LIST, O(dns_search),   "DOMAIN",      "domain to search" },
+	{ "domainname",     0,   OPT_STR,  O(domainname),   "NAME",        "NIS domain name" },
+	{ "entrypoint",     0,   OPT_STR,  O(entrypoint),   "COMMAND",     "replace the image's entrypoint" },
+	{ "env",            'e', OPT_LIST, O(env),          "NAME[=VALUE]", "set an environment variable; NAME alone copies ours" },
+	{ "env-file",       0,   OPT_LIST, O(env_file),     "FILE",        "read environment variables from FILE", 0, COMPLETE_FILE },
+	{ "expose",         0,   OPT_LIST, O(expose),       "PORT[/PROTO]", "note a port the container serves" },
+	{ "group-add",      0,   OPT_LIST, O(group_add),    "GROUP",       "additional group" },
+	{ "hostname",       'h', OPT_STR,  O(hostname),     "NAME",        "host name inside" },
+	{ "init",           0,   OPT_BOOL, O(init),         NULL,          "run a small init that forwards signals and reaps" },
+	{ "interactive",    'i', OPT_BOOL, O(interactive),  NULL,          "keep standard input open" },
+	{ "ip",             0,   OPT_STR,  O(ip),           "ADDRESS",     "IPv4 address on the bridge" },
+	{ "ipc",            0,   OPT_STR,  O(ipc),          "MODE",        "IPC namespace: private, shareable, none, host, container:ID" },
+	{ "label",          'l', OPT_LIST, O(label),        "KEY=VALUE",   "label of the container" },
+	{ "label-file",     0,   OPT_LIST, O(label_file),   "FILE",        "read labels from FILE", 0, COMPLETE_FILE },
+	{ "log-driver",     0,   OPT_STR,  O(log_driver),   "DRIVER",      "json-file, k8s-file or none" },
+	{ "log-opt",        0,   OPT_LIST, O(log_opt),      "KEY=VALUE",   "max-size=SIZE, max-file=COUNT" },
+	{ "mac-address",    0,   OPT_STR,  O(mac_address),  "MAC",         "Ethernet address on the bridge" },
+	{ "memory",         'm', OPT_SIZE, O(memory_bytes), "SIZE",        "most memory" },
+	{ "memory-reservation", 0, OPT_SIZE, O(memory_reservation_bytes), "SIZE", "memory kept when the host runs short" },
+	{ "memory-swap",    0,   OPT_SSIZE, O(memory_swap_bytes), "SIZE",  "most memory plus swap; -1 for unlimited swap" },
+	{ "mount",          0,   OPT_LIST, O(mount),        "KEY=VALUE,...", "mount: type=bind|volume|tmpfs,source=,target=,..." },
+	{ "name",           0,   OPT_STR,  O(name),         "NAME",        "name of the container" },
+	{ "network",        0,   OPT_LIST, O(network),      "MODE",        "none, host, bridge or container:ID", 0, COMPLETE_NETWORK },
+	{ "net",            0,   OPT_LIST, O(network),      "MODE",        "as --network", OPT_HIDDEN, COMPLETE_NETWORK },
+	{ "oom-score-adj",  0,   OPT_INT,  O(oom_score_adj), "NUMBER",     "how readily the kernel kills it: -1000 to 1000" },
+	{ "pid",            0,   OPT_STR,  O(pid),          "MODE",        "PID namespace: private, host, container:ID" },
+	{ "pids-limit",     0,   OPT_INT,  O(pids_limit),   "COUNT",       "most processes; -1 for no limit" },
+	{ "platform",       0,   OPT_STR,  O(platform),     "OS/ARCH",     "platform of the image" },
+	{ "privileged",     0,   OPT_BOOL, O(privileged),   NULL,          "all capabilities and devices, nothing masked" },
+	{ "publish",        'p', OPT_LIST, O(publish),      "[[IP:]HOST:]PORT[/PROTO]", "publish a port on the host" },
+	{ "publish-all",    'P', OPT_BOOL, O(publish_all),  NULL,          "publish every exposed port on a free port" },
+	{ "pull",           0,   OPT_STR,  O(pull),         "WHEN",        "pull the image: missing, always, never" },
+	{ "quiet",          'q', OPT_BOOL, O(quiet),        NULL,          "no progress of a pull" },
+	{ "read-only",      0,   OPT_BOOL, O(read_only),    NULL,          "mount the root read-only" },
+	{ "read-only-tmpfs", 0,  OPT_BOOL, O(read_only_tmpfs), NULL,       "with --read-only: tmpfs on /run, /tmp and /var/tmp" },
+	{ "restart",        0,   OPT_STR,  O(restart),      "POLICY",      "no, on-failure[:MAX], always or unless-stopped" },
+	{ "rm",             0,   OPT_BOOL, O(rm),           NULL,          "remove the container when it ends" },
+	{ "security-opt",   0,   OPT_LIST, O(security_opt), "OPTION",      "seccomp=FILE|unconfined, no-new-privileges, mask=, unmask=" },
+	{ "shm-size",       0,   OPT_SIZE, O(shm_size_bytes), "SIZE",      "size of /dev/shm (default 64m)" },
+	{ "stop-signal",    0,   OPT_STR,  O(stop_signal),  "SIGNAL",      "signal that stops it (default TERM)", 0, COMPLETE_SIGNAL },
+	{ "stop-timeout",   0,   OPT_INT,  O(stop_timeout_s), "SECONDS",   "wait before KILL on stop (default 10); -1 for ever" },
+	{ "sysctl",         0,   OPT_LIST, O(sysctl),       "KEY=VALUE",   "kernel parameter of its namespaces" },
+	{ "tmpfs",          0,   OPT_LIST, O(tmpfs),        "PATH[:OPTIONS]", "mount a tmpfs" },
+	{ "tty",            't', OPT_BOOL, O(tty),          NULL,          "give it a terminal" },
+	{ "ulimit",         0,   OPT_LIST, O(ulimit),       "NAME=SOFT[:HARD]", "resource limit" },
+	{ "user",           'u', OPT_STR,  O(user),         "USER[:GROUP]", "user and group, names or numbers" },
+	{ "userns",         0,   OPT_STR,  O(userns),       "MODE",        "user namespace: host" },
+	{ "uts",            0,   OPT_STR,  O(uts),          "MODE",        "UTS namespace: private, host, container:ID" },
+	{ "volume",         'v', OPT_LIST, O(volume),       "[SOURCE:]TARGET[:OPTIONS]", "mount a directory of the host or a volume", 0, COMPLETE_VOLUME },
+	{ "volumes-from",   0,   OPT_LIST, O(volumes_from), "CONTAINER[:ro]", "mount the volumes of another container", 0, COMPLETE_CONTAINER },
+	{ "workdir",        'w', OPT_STR,  O(workdir),      "DIR",         "working directory inside" },
+	/* refused by name, see refused_why[] */
+#define REFUSED(i, optname) { optname, 0, OPT_STR, O(refused[i]), "VALUE", "not supported", OPT_HIDDEN }
+#define REFUSED_FLAG(i, optname) { optname, 0, OPT_OPTSTR, O(refused[i]), NULL, "not supported", OPT_HIDDEN }
+	REFUSED(0, "health-cmd"),
+	REFUSED(1, "health-interval"),
+	REFUSED(2, "health-retries"),
+	REFUSED(3, "health-timeout"),
+	REFUSED(4, "health-start-period"),
+	REFUSED(5, "health-start-interval"),
+	REFUSED(6, "volume-driver"),
+	REFUSED(7, "gpus"),
+	REFUSED(8, "link"),
+	REFUSED(9, "network-alias"),
+	REFUSED(10, "ip6"),
+	REFUSED(11, "link-local-ip"),
+	REFUSED(12, "storage-opt"),
+	REFUSED(13, "runtime"),
+	REFUSED(14, "isolation"),
+	REFUSED(15, "blkio-weight"),
+	REFUSED(16, "device-read-bps"),
+	REFUSED(17, "device-write-bps"),
+	REFUSED_FLAG(18, "oom-kill-disable"),
+	REFUSED(19, "memory-swappiness"),
+	REFUSED(20, "kernel-memory"),
+	REFUSED(21, "uidmap"),
+	REFUSED(22, "gidmap"),
+	REFUSED(23, "pod"),
+	OPT_END,
+};
+/* clang-format on */
+
+void container_options_init(struct container_options *opts)
+{
+	*opts = (struct container_options){
+		.sig_proxy = true,
+		.shm_size_bytes = SHM_SIZE_DEFAULT,
+		.stop_timeout_s = STOP_TIMEOUT_UNSET,
+	};
+}
+
+static void lists_done(const struct opt *table, struct container_options *opts)
+{
+	for (const struct opt *o = table; o->kind; o++)
+		if (o->kind == OPT_LIST)
+			strv_done((struct strv *)((char *)opts + o->offset));
+}
+
+void container_options_done(struct container_options *opts)
+{
+	lists_done(container_run_options_table, opts);
+	lists_done(container_options_table, opts);
+	strv_done(&opts->args);
+	strv_done(&opts->anon_volumes);
+	strv_done(&opts->owned);
+}
+
+/* Options of the command line alone: a saved container has no use for them. */
+static bool is_saved(const struct opt *o)
+{
+	return !(o->flags & OPT_HIDDEN) && o->offset >= O(name);
+}
+
+static void put(struct json_object *obj, const struct opt *o, const void *field, const void *def)
+{
+	switch (o->kind) {
+	case OPT_BOOL:
+		if (*(const bool *)field != *(const bool *)def)
+			json_add_bool(obj, o->name, *(const bool *)field);
+		return;
+	case OPT_STR:
+	case OPT_OPTSTR:
+		json_add_str(obj, o->name, *(const char *const *)field);
+		return;
+	case OPT_LIST:
+		json_add_strv(obj, o->name, field);
+		return;
+	case OPT_INT:
+	case OPT_SSIZE:
+	case OPT_DURATION:
+		if (*(const int64_t *)field != *(const int64_t *)def)
+			json_add_i64(obj, o->name, *(const int64_t *)field);
+		return;
+	case OPT_UINT:
+	case OPT_SIZE:
+		if (*(const uint64_t *)field != *(const uint64_t *)def)
+			json_add_u64(obj, o->name, *(const uint64_t *)field);
+		return;
+	case OPT_DOUBLE:
+		if (*(const double *)field > 0)
+			json_object_object_add(obj, o->name,
+			                       json_object_new_double(*(const double *)field));
+		return;
+	case OPT_TRISTATE:
+	case OPT_KIND_END:
+		return;
+	}
+}
+
+struct json_object *container_options_to_json(const struct container_options *opts)
+{
+	struct json_object *obj = json_object_new_object();
+	struct container_options def;
+
+	container_options_init(&def);
+	for (const struct opt *o = container_options_table; o->kind; o++)
+		if (is_saved(o))
+			put(obj, o, (const char *)opts + o->offset,
+			    (const char *)&def + o->offset);
+	json_add_strv(obj, "args", &opts->args);
+	if (opts->args_given)
+		json_add_bool(obj, "args-given", true);
+	json_add_strv(obj, "anonymous-volumes", &opts->anon_volumes);
+	return obj;
+}
+
+/* Strings are kept in opts->owned, so that OPT_STR fields stay plain borrowed pointers. */
+static int get_str(const struct json *at, const char *key, struct container_options *opts,
+                   const char **field, struct err *err)
+{
+	const char *s = NULL;
+
+	if (json_get_str(at, key, &s, err) < 0)
+		return -1;
+	if (s) {
+		strv_add(&opts->owned, s);
+		*field = opts->owned.items[opts->owned.len - 1];
+	}
+	return 0;
+}
+
+static int get(const struct json *at, const struct opt *o, struct container_options *opts,
+               struct err *err)
+{
+	void *field = (char *)opts + o->offset;
+
+	switch (o->kind) {
+	case OPT_BOOL:
+		return json_get_bool(at, o->name, field, err);
+	case OPT_STR:
+	case OPT_OPTSTR:
+		return get_str(at, o->name, opts, field, err);
+	case OPT_LIST:
+		return json_get_strv(at, o->name, field, err);
+	case OPT_INT:
+	case OPT_SSIZE:
+	case OPT_DURATION:
+		return json_get_i64(at, o->name, field, err);
+	case OPT_UINT:
+	case OPT_SIZE:
+		return json_get_u64(at, o->name, field, err);
+	case OPT_DOUBLE:
+		return json_get_double(at, o->name, field, err);
+	case OPT_TRISTATE:
+	case OPT_KIND_END:
+		break;
+	}
+	return 0;
+}
+
+int container_options_from_json(const struct json *at, struct container_options *ret,
+                                struct err *err)
+{
+	container_options_init(ret);
+	for (const struct opt *o = container_options_table; o->kind; o++)
+		if (is_saved(o) && get(at, o, ret, err) < 0)
+			return -1;
+	if (json_get_strv(at, "args", &ret->args, err) < 0 ||
+	    json_get_bool(at, "args-given", &ret->args_given, err) < 0 ||
+	    json_get_strv(at, "anonymous-volumes", &ret->anon_volumes, err) < 0)
+		return -1;
+	return 0;
+}
+
+const char *options_refused_name(size_t index)
+{
+	for (const struct opt *o = container_options_table; o->kind; o++)
+		if (o->offset == O(refused[index]))
+			return o->name;
+	return NULL;
+}

@@ -8,8 +8,6 @@ int container_options_check(const struct container_options *opts, bool rootless,
 	struct restart_policy restart;
 	struct log_config log;
 	struct network_choice network;
-	AUTO_FREE struct port_publish *ports = NULL;
-	size_t count;
 	int sig;
 
 	for (size_t i = 0; i < OPTIONS_REFUSED_MAX; i++)
@@ -18,8 +16,7 @@ int container_options_check(const struct container_options *opts, bool rootless,
 			               options_refused_name(i));
 	if (restart_policy_parse(opts->restart, &restart, err) < 0 ||
 	    log_config_parse(opts, &log, err) < 0 ||
-	    network_choice_parse(opts, rootless, &network, err) < 0 ||
-	    port_publish_parse(opts, NULL, &ports, &count, err) < 0)
+	    network_choice_parse(opts, rootless, &network, err) < 0)
 		return -1;
 	if (opts->rm && restart.kind != RESTART_NO)
 		return err_set(err, E_INVALID, "--rm and --restart '%s' contradict each other",

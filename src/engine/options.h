@@ -103,7 +103,7 @@ struct container_options {
 
 	/* network */
 	struct strv network; /* at most one: none, host, bridge, container:ID */
-	struct strv publish;
+	struct strv publish; /* net/port.h reads it */
 	bool publish_all;
 	struct strv expose;
 	struct strv dns;
@@ -117,10 +117,10 @@ struct container_options {
 	const char *refused[OPTIONS_REFUSED_MAX];
 
 	/* set by the engine at create time and saved; never from the command line */
-	struct strv args;           /* after the image: replaces its CMD */
-	struct strv anon_volumes;   /* names of volumes that --rm and rm -v remove */
-	struct strv owned;          /* backing store of container_options_from_json() */
-	bool args_given;            /* false: the image's CMD is used */
+	struct strv args;         /* after the image: replaces its CMD */
+	struct strv anon_volumes; /* names of volumes that --rm and rm -v remove */
+	struct strv owned;        /* backing store of container_options_from_json() */
+	bool args_given;          /* false: the image's CMD is used */
 };
 
 /* Every option of run and create, for struct command's tables (base/opt.h). Options only `run`
@@ -134,8 +134,7 @@ void container_options_done(struct container_options *opts);
 /* Everything that can be refused by looking at the texts alone (no image, no file system): the
  * error names the option, the value and what would be right. Called by the command line before
  * a pull starts. rootless: refuse what an ordinary user cannot have. */
-int container_options_check(const struct container_options *opts, bool rootless,
-                            struct err *err);
+int container_options_check(const struct container_options *opts, bool rootless, struct err *err);
 
 /* What is saved with a container: every field that differs from its default, by option name. */
 struct json_object *container_options_to_json(const struct container_options *opts);
@@ -159,8 +158,7 @@ struct log_config {
 	uint64_t max_size_bytes; /* of one file; 0: no rotation */
 	uint32_t max_files;      /* with the one being written; at least 1 */
 };
-int log_config_parse(const struct container_options *opts, struct log_config *ret,
-                     struct err *err);
+int log_config_parse(const struct container_options *opts, struct log_config *ret, struct err *err);
 const char *log_driver_name(enum log_driver driver);
 
 /* --network: exactly one of these. */
@@ -172,20 +170,6 @@ struct network_choice {
 /* Default: bridge as root, none for an ordinary user. */
 int network_choice_parse(const struct container_options *opts, bool rootless,
                          struct network_choice *ret, struct err *err);
-
-/* -p, -P, --expose: one record per port and protocol, ranges expanded. */
-enum port_proto { PORT_TCP, PORT_UDP, PORT_SCTP };
-struct port_publish {
-	char host_ip[46];        /* "" for every address of the host */
-	uint16_t host_port;      /* 0: the engine picks a free one */
-	uint16_t container_port;
-	enum port_proto proto;
-};
-/* exposed: the image's ExposedPorts ("80/tcp"), used with -P; may be NULL.
- * *ret is an array the caller frees. */
-int port_publish_parse(const struct container_options *opts, const struct strv *exposed,
-                       struct port_publish **ret, size_t *ret_count, struct err *err);
-const char *port_proto_name(enum port_proto proto);
 
 /* --stop-signal, kill -s: "TERM", "SIGTERM", "15", "RTMIN+3". Return 0 or -EINVAL. */
 int signal_parse(const char *text, int *ret_signal);

@@ -29,7 +29,8 @@ struct spec_build_env {
 	const char *id;             /* 64 hexadecimal digits */
 	const char *name;           /* of the container */
 	const char *root_path;      /* absolute path of ROOT */
-	const char *container_path; /* absolute: ROOT/containers/ID, with hosts, hostname, resolv.conf */
+	const char *container_path; /* absolute: ROOT/containers/ID, with hosts, hostname,
+	                               resolv.conf */
 	const char *init_path;      /* absolute path of dhow-init, needed with --init */
 	char *const *host_env;      /* for -e NAME; NULL: environ */
 	bool rootless;              /* we are not uid 0 on the host */

@@ -17,7 +17,6 @@
 
 struct image_config;
 struct oci_spec;
-struct idmap;
 
 /* What another container tells us for --network/--pid/--ipc/... container:ID. */
 struct spec_peer {
@@ -33,8 +32,8 @@ struct spec_build_env {
 	                               resolv.conf */
 	const char *init_path;      /* absolute path of dhow-init, needed with --init */
 	char *const *host_env;      /* for -e NAME; NULL: environ */
-	bool rootless;              /* we are not uid 0 on the host */
-	const struct idmap *idmap;  /* user namespace mapping; NULL: none is made */
+	bool rootless;              /* rootless_is(): already inside the user's namespace */
+	bool has_cgroup; /* cgroups may be made: false for most ordinary users */
 	/* Find a running container by id or name. E_NOT_FOUND, E_STATE. NULL: refused. */
 	int (*find_peer)(void *ctx, const char *name, struct spec_peer *ret, struct err *err);
 	void *find_peer_ctx;

@@ -33,7 +33,7 @@ struct json {
 
 /* what: names the document in errors ("config.json"). Caller puts *ret. */
 int json_parse(const char *what, const char *text, size_t len, struct json_object **ret,
-	       struct err *err);
+               struct err *err);
 struct json json_root(struct json_object *obj, const char *what /* borrowed */);
 
 /* The child at `key`; false when absent or null. ret->up points at `at`: keep `at` alive. */
@@ -54,9 +54,9 @@ int json_get_double(const struct json *at, const char *key, double *ret, struct 
 int json_get_strv(const struct json *at, const char *key, struct strv *ret, struct err *err);
 /* A child that must be an object or an array; *ret_present tells whether it is there. */
 int json_get_object(const struct json *at, const char *key, struct json *ret, bool *ret_present,
-		    struct err *err);
+                    struct err *err);
 int json_get_array(const struct json *at, const char *key, struct json *ret, bool *ret_present,
-		   struct err *err);
+                   struct err *err);
 
 /* An error about `at`: "config.json: linux.resources: TEXT". */
 int json_error(struct err *err, const struct json *at, const char *fmt, ...) PRINTF_LIKE(3, 4);

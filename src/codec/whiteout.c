@@ -1,0 +1,32 @@
+#include "codec/whiteout.h"
+
+#include <string.h>
+
+#define PREFIX ".wh."
+#define META   ".wh..wh."
+#define OPAQUE ".wh..wh..opq"
+
+enum whiteout whiteout_classify(const char *name, const char **ret_base)
+{
+	const char *slash = strrchr(name, '/');
+	const char *base = slash ? slash + 1 : name;
+
+	*ret_base = base;
+	if (strncmp(base, PREFIX, strlen(PREFIX)) != 0)
+		return WHITEOUT_NONE;
+	if (!strcmp(base, OPAQUE))
+		return WHITEOUT_OPAQUE;
+	if (!strncmp(base, META, strlen(META)))
+		return WHITEOUT_DROP;
+	base += strlen(PREFIX);
+	*ret_base = base;
+	if (!*base || !strcmp(base, ".") || !strcmp(base, ".."))
+		return WHITEOUT_INVALID;
+	return WHITEOUT_FILE;
+}
+
+bool xattr_is_overlay(const char *name)
+{
+	return !strncmp(name, "trusted.overlay.", strlen("trusted.overlay.")) ||
+	       !strncmp(name, "user.overlay.", strlen("user.overlay."));
+}

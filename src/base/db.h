@@ -61,8 +61,11 @@ struct db_value {
 #define DB_TEXT(s)    ((struct db_value){ .type = DB_VALUE_TEXT, .data = (s) }) /* NULL: SQL NULL */
 #define DB_BLOB(p, n) ((struct db_value){ .type = DB_VALUE_BLOB, .data = (p), .len = (n) })
 #define DB_NULL       ((struct db_value){ .type = DB_VALUE_NULL })
+/* Starts with a value that is skipped: an empty list needs no __VA_OPT__, which is not C17. */
 #define DB_VALUES_(...)                                                                            \
-	((const struct db_value[]){ __VA_ARGS__ __VA_OPT__(, ){ .type = DB_VALUE_END } })
+	((const struct db_value[]){                                                                \
+		 { .type = DB_VALUE_END }, ##__VA_ARGS__, { .type = DB_VALUE_END } } +             \
+	 1)
 
 /* A statement in progress. */
 struct db_stmt {

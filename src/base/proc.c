@@ -28,7 +28,7 @@ static void collect(int fds[2], struct strbuf *const bufs[2], size_t max)
 			char chunk[4096];
 			ssize_t n;
 
-			if (p[i].fd < 0 || !p[i].revents)
+			if (p[i].fd < 0 || !bufs[i] || !p[i].revents)
 				continue;
 			n = read(p[i].fd, chunk, sizeof(chunk));
 			if (n > 0 && bufs[i]->len < max)

@@ -12,7 +12,7 @@
 	do {                                                                                       \
 		ck_assert_msg((call) < 0, "%s succeeded", #call);                                  \
 		ck_assert_msg(e.code == (want), "%s: code %s, wanted %s: %s", #call,               \
-			      err_code_name(e.code), err_code_name(want), e.msg);                  \
+		              err_code_name(e.code), err_code_name(want), e.msg);                  \
 	} while (0)
 
 /* TEST_MAIN("suite", test_a, test_b, ...): runs them, exits 0 when all passed. */

@@ -34,4 +34,4 @@ START_TEST(err_ctx_never_cuts_the_cause)
 END_TEST
 
 TEST_MAIN("err", err_sys_appends_the_reason, err_ctx_prefixes_and_keeps_the_code,
-	  err_ctx_never_cuts_the_cause)
+          err_ctx_never_cuts_the_cause)

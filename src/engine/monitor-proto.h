@@ -1,8 +1,8 @@
 /* monitor-proto: what dhow-monitor is told when it starts, and what is said over its socket.
  * Shared by the engine and dhow-monitor, so it needs base alone.
  *
- * Start: execve("dhow-monitor", "KEY=VALUE"...), see enum monitor_key in the monitor's config.c;
- * descriptors are passed by number.
+ * Start: execve("dhow-monitor", "KEY=VALUE"...), see the table in the monitor's config.c; descriptors
+ * are passed by number and the monitor owns them.
  *
  * Socket: RUNROOT/containers/ID/attach, a SOCK_SEQPACKET unix socket. Every message is one packet:
  * a struct monitor_msg and its payload. The client speaks first, with MONITOR_HELLO. The monitor
@@ -21,6 +21,7 @@ enum monitor_msg_type {
 	MONITOR_STDIN,     /* payload: bytes for standard input */
 	MONITOR_STDIN_EOF, /* this client has no more input */
 	MONITOR_RESIZE,    /* arg: rows << 16 | columns */
+	MONITOR_DETACH,    /* this client leaves; its input is to stay open */
 	/* monitor to client */
 	MONITOR_STDOUT = 16, /* payload; a terminal's output comes as this too */
 	MONITOR_STDERR,

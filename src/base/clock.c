@@ -41,35 +41,67 @@ struct time_text time_format(int64_t realtime_ns)
 	return t;
 }
 
+/* "2026-11-22T13:39:54" exactly; strptime() takes blanks, signs and short fields. */
+static const char *parse_civil(const char *s, struct tm *ret)
+{
+	static const char shape[] = "dddd-dd-ddTdd:dd:dd";
+
+	for (size_t i = 0; shape[i]; i++)
+		if (shape[i] == 'd' ? s[i] < '0' || s[i] > '9'
+		                    : (s[i] & ~0x20) != (shape[i] & ~0x20))
+			return NULL;
+	return strptime(s, "%Y-%m-%dT%H:%M:%S", ret);
+}
+
+/* Go's zero time (year 1) is common in images: what 64 bits cannot hold becomes the nearest. */
+static int64_t clamp_ns(int64_t seconds, int64_t ns)
+{
+	int64_t total;
+
+	if (__builtin_mul_overflow(seconds, NS_PER_S, &total) ||
+	    __builtin_add_overflow(total, ns, &total))
+		return seconds < 0 ? INT64_MIN : INT64_MAX;
+	return total;
+}
+
 int time_parse(const char *s, int64_t *ret_realtime_ns)
 {
 	struct tm tm = { 0 };
-	const char *p = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+	const char *p = parse_civil(s, &tm);
 	int64_t ns = 0, offset_s = 0;
+	struct tm asked;
+	time_t seconds;
 
 	if (!p)
+		return -EINVAL;
+	asked = tm;
+	seconds = timegm(&tm);
+	if (tm.tm_mday != asked.tm_mday) /* 30 February */
 		return -EINVAL;
 	if (*p == '.') {
 		int64_t unit = NS_PER_S / 10;
 
+		if (p[1] < '0' || p[1] > '9')
+			return -EINVAL;
 		for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10)
 			ns += (*p - '0') * unit;
 	}
 	if (*p == 'Z' || *p == 'z') {
 		p++;
 	} else if (*p == '+' || *p == '-') {
-		int h, m, used = 0;
+		unsigned h, m;
 
-		if (sscanf(p + 1, "%2d:%2d%n", &h, &m, &used) != 2 || used != 5)
+		if (strspn(p + 1, "0123456789:") != 5 || sscanf(p + 1, "%2u:%2u", &h, &m) != 2 ||
+		    p[3] != ':' || h > 23 || m > 59)
 			return -EINVAL;
-		offset_s = (h * 60 + m) * INT64_C(60) * (*p == '-' ? -1 : 1);
+		offset_s = (int64_t)(h * 60 + m) * 60 * (*p == '-' ? -1 : 1);
 		p += 6;
 	} else {
 		return -EINVAL;
 	}
 	if (*p)
 		return -EINVAL;
-	*ret_realtime_ns = ((int64_t)timegm(&tm) - offset_s) * NS_PER_S + ns;
+	*ret_realtime_ns = clamp_ns(seconds - offset_s, ns);
 	return 0;
 }
 

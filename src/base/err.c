@@ -52,6 +52,8 @@ enum err_code err_code_from_errno(int errno_value)
 		return E_NO_SPACE;
 	case EINVAL:
 	case ENAMETOOLONG:
+	case ENOTDIR:
+	case EISDIR:
 	case ELOOP:
 		return E_INVALID;
 	case ENOSYS:

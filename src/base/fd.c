@@ -139,6 +139,7 @@ int dir_open_at(int dir_fd, const char *path, struct err *err)
 int dir_make_at(int dir_fd, const char *path, mode_t mode, struct err *err)
 {
 	AUTO_FREE char *part = xstrdup(path);
+	struct stat st;
 
 	for (char *p = part;; p++) {
 		char c = *p;
@@ -149,8 +150,11 @@ int dir_make_at(int dir_fd, const char *path, mode_t mode, struct err *err)
 		if (p != part && mkdirat(dir_fd, part, mode) < 0 && errno != EEXIST)
 			return err_sys(err, errno, "make directory '%s'", part);
 		*p = c;
-		if (c == '\0')
-			return 0;
+		if (c != '\0')
+			continue;
+		if (fstatat(dir_fd, path, &st, 0) < 0 || !S_ISDIR(st.st_mode))
+			return err_sys(err, ENOTDIR, "make directory '%s'", path);
+		return 0;
 	}
 }
 

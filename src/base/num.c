@@ -176,7 +176,8 @@ int parse_duration_ms(const char *s, int64_t *ret_ms)
 	}
 	if (total > 9e18)
 		return -ERANGE;
-	*ret_ms = (int64_t)total;
+	/* 1.001 s is 1000.9999999999999 ms in binary */
+	*ret_ms = (int64_t)(total + 1e-6);
 	return 0;
 }
 

@@ -279,6 +279,8 @@ static bool name_in_list(const char *list, const char *name)
 {
 	size_t len = strlen(name);
 
+	if (strchr(name, ','))
+		return false;
 	for (const char *s = list; s; s = strchr(s, ',')) {
 		s += *s == ',';
 		if (!strncmp(s, name, len) && (s[len] == ',' || !s[len]))

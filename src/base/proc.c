@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/param.h>
 #include <sys/wait.h>
 
 extern char **environ;
@@ -32,7 +33,7 @@ static void collect(int fds[2], struct strbuf *const bufs[2], size_t max)
 				continue;
 			n = read(p[i].fd, chunk, sizeof(chunk));
 			if (n > 0 && bufs[i]->len < max)
-				strbuf_add(bufs[i], chunk, (size_t)n);
+				strbuf_add(bufs[i], chunk, MIN((size_t)n, max - bufs[i]->len));
 			else if (n == 0 || (n < 0 && errno != EINTR))
 				p[i].fd = -1;
 		}

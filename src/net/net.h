@@ -28,6 +28,8 @@ struct net_options {
 	/* "" for the default root: bridge dhow0, table dhow; else 6 hexadecimal digits made by
 	 * net_root_tag(): bridge dhowXXXXXX, table dhowXXXXXX. */
 	char root_tag[NET_TAG_LEN + 1];
+	/* Shown as the bridge's alias, so that an administrator sees whose it is; may be NULL. */
+	const char *root_path;
 };
 
 /* The tag of the root directory at this canonical path. */
@@ -36,6 +38,8 @@ void net_root_tag(const char *root_path, bool is_default, char ret_tag[NET_TAG_L
 /* Migrate our tables in db; touches no kernel state, so it is cheap enough for `ps`.
  * db is borrowed and must outlive the result. */
 int net_open(struct db *db, const struct net_options *options, struct net **ret, struct err *err);
+/* After ports were taken back this waits some 10 ms for the kernel to free them (as does the end of
+ * the process, or its execve); so tell whoever waits for you first. */
 void net_free(struct net *net);
 DEFINE_FREEP(struct net, net_free)
 
@@ -80,6 +84,11 @@ int net_teardown(struct net *net, const char *container_id, struct err *err);
 int net_sweep(struct net *net, char *const *live_ids, struct err *err);
 /* Make the bridge and the nft table anew from the database, after somebody flushed them. */
 int net_reload(struct net *net, struct err *err);
+
+/* Remove bridge and table of a root in which nothing runs (E_BUSY otherwise). They stay by
+ * themselves when the last container ends, since removing a bridge takes the kernel 50 ms and
+ * making one 1 ms. */
+int net_destroy(struct net *net, struct err *err);
 
 /* What a container has now: E_NOT_FOUND when it has no address. Reads the database only. */
 int net_lookup(struct net *net, const char *container_id, struct net_result *ret, struct err *err);

@@ -21,8 +21,8 @@ enum compression {
 
 struct inflate_limits {
 	uint64_t max_output_bytes; /* 0: 1 TiB */
-	/* Output may be at most this many times the input (after the first 16 MiB of output);
-	 * 0: 1200, above what deflate can do, so that only zstd is bounded by it. */
+	/* Output may be at most this many times the input, checked above 2 GiB of output; 0: 400,
+	 * which only a decompression bomb reaches at that size. */
 	unsigned max_ratio;
 };
 
@@ -47,3 +47,5 @@ const char *compression_name(enum compression c); /* "gzip", ... */
 enum compression compression_detect(const void *data, size_t len);
 /* "isa-l" or "zlib": what gzip is done with on this machine. */
 const char *inflate_gzip_backend(void);
+/* Before the first use: zlib only. For tests of the fallback. */
+void inflate_avoid_isal(void);

@@ -85,9 +85,11 @@ static int run_group(struct cmd_ctx *ctx, const struct command *group, int argc,
 	return r;
 }
 
+/* dhow help COMMAND [SUB-COMMAND] */
 static int help_of(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	const struct command *cmd = argc > 1 ? cli_find(argv[1]) : NULL;
+	AUTO_FREE char *program = NULL;
 
 	if (argc < 2) {
 		cli_print_help(stdout);
@@ -98,10 +100,18 @@ static int help_of(struct cmd_ctx *ctx, int argc, char **argv)
 
 		return unknown_command(ctx, all, argv[1]);
 	}
-	if (cmd->sub)
+	if (cmd->sub && argc > 2) {
+		const struct command *sub = command_find(cmd->sub, argv[2]);
+
+		if (!sub)
+			return unknown_command(ctx, cmd->sub, argv[2]);
+		program = xasprintf("%s %s", ctx->program, cmd->name);
+		command_print_help(sub, program, stdout);
+	} else if (cmd->sub) {
 		command_print_group(cmd, ctx->program, stdout);
-	else
+	} else {
 		command_print_help(cmd, ctx->program, stdout);
+	}
 	return 0;
 }
 
@@ -142,7 +152,12 @@ static int dispatch(struct cmd_ctx *ctx, int argc, char **argv)
 int cli_main(int argc, char **argv)
 {
 	struct cmd_ctx ctx = { .program = "dhow" };
-	int status = dispatch(&ctx, argc, argv);
+	int status;
+
+	cli_commands_init();
+	status = dispatch(&ctx, argc, argv);
+	if (ctx.opened)
+		engine_close(&ctx.engine);
 
 	if (status < 0) {
 		cli_report(&ctx);

@@ -1,0 +1,136 @@
+/* pull, and the pull that run and create do. */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "cli/cli-internal.h"
+#include "cli/progress.h"
+#include "engine/options.h"
+#include "image/pull.h"
+
+struct pull_opts {
+	bool quiet;
+	int tls_verify;
+	const char *platform;
+	const char *creds;
+	const char *authfile;
+	const char *cert_dir;
+	const char *policy;
+	int64_t retry;
+};
+
+#define P(field) OPT(struct pull_opts, field)
+/* clang-format off */
+static const struct opt options[] = {
+	{ "authfile", 0, OPT_STR, P(authfile), "FILE", "credentials (default $REGISTRY_AUTH_FILE, auth.json, ~/.docker/config.json)", 0, COMPLETE_FILE },
+	{ "cert-dir", 0, OPT_STR, P(cert_dir), "DIR", "client certificates and CAs of the registry", 0, COMPLETE_DIR },
+	{ "creds", 0, OPT_STR, P(creds), "USER:PASSWORD", "credentials of the registry", 0, 0 },
+	{ "platform", 0, OPT_STR, P(platform), "OS/ARCH", "platform to pull (default: this machine's)", 0, 0 },
+	{ "policy", 0, OPT_STR, P(policy), "WHEN", "always (default), missing, newer or never", 0, 0 },
+	{ "quiet", 'q', OPT_BOOL, P(quiet), NULL, "print the image's id only", 0, 0 },
+	{ "retry", 0, OPT_INT, P(retry), "COUNT", "times to try again what breaks off (default 5)", 0, 0 },
+	{ "tls-verify", 0, OPT_TRISTATE, P(tls_verify), NULL, "refuse http and certificates that do not verify (default true, but http on loopback)", 0, 0 },
+	OPT_END
+};
+/* clang-format on */
+
+/* image_pull() with progress, and signals that stop it cleanly. */
+static int pull(struct cmd_ctx *ctx, struct image_store *store, const char *ref,
+                struct pull_options *options_, bool quiet, struct pull_result *ret)
+{
+	AUTO_PROGRESS *progress = progress_new(quiet);
+	int r;
+
+	options_->progress = progress_events(progress);
+	options_->cancel = cli_cancelled();
+	cli_catch_signals();
+	r = image_pull(store, ref, options_, ret, &ctx->err);
+	cli_release_signals();
+	return r;
+}
+
+static int run(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	struct pull_opts o = { .tls_verify = -1 };
+	struct pull_options pull_options = PULL_OPTIONS_INIT;
+	struct image_store *store;
+	AUTO_STRV args = STRV_INIT;
+	int r = cli_parse(ctx, self, &o, argc, argv, &args);
+
+	if (r)
+		return cli_parsed(r);
+	if (o.policy && pull_policy_parse(o.policy, &pull_options.policy, &ctx->err) < 0)
+		return err_ctx(&ctx->err, "option --policy");
+	if (o.retry < 0 || o.retry > 1000)
+		return err_set(&ctx->err, E_INVALID, "option --retry: %lld is out of range",
+		               (long long)o.retry);
+	store = cli_images(ctx);
+	if (!store)
+		return -1;
+	pull_options.platform = o.platform;
+	pull_options.tls_verify = o.tls_verify;
+	pull_options.creds = o.creds;
+	pull_options.authfile = o.authfile;
+	pull_options.cert_dir = o.cert_dir;
+	pull_options.max_retries = (int)o.retry;
+	for (size_t i = 0; i < args.len; i++) {
+		AUTO_PULL_RESULT result = PULL_RESULT_INIT;
+
+		if (pull(ctx, store, args.items[i], &pull_options, o.quiet, &result) < 0) {
+			if (ctx->err.code == E_INTERRUPTED)
+				return -1;
+			cli_report(ctx);
+			continue;
+		}
+		if (!o.quiet)
+			fprintf(stderr, "%s: %s\n", image_ref_familiar(result.name),
+			        result.changed ? "pulled" : "is up to date");
+		puts(result.id + strlen("sha256:"));
+		fflush(stdout);
+	}
+	return 0;
+}
+
+int cli_ensure_image(struct cmd_ctx *ctx, const char *image, const struct container_options *opts,
+                     char **ret_name)
+{
+	struct image_store *store = cli_images(ctx);
+	struct pull_options pull_options = PULL_OPTIONS_INIT;
+	AUTO_PULL_RESULT result = PULL_RESULT_INIT;
+	AUTO_FREE char *id = NULL;
+
+	if (!store)
+		return -1;
+	pull_options.policy = PULL_MISSING;
+	pull_options.platform = opts->platform;
+	if (opts->pull && pull_policy_parse(opts->pull, &pull_options.policy, &ctx->err) < 0)
+		return err_ctx(&ctx->err, "option --pull");
+	/* the usual case pays for nothing more than this look-up */
+	if (pull_options.policy != PULL_ALWAYS && pull_options.policy != PULL_NEWER &&
+	    !opts->platform) {
+		if (image_resolve_id(store, image, &id, &ctx->err) == 0) {
+			*ret_name = xstrdup(image);
+			return 0;
+		}
+		if (ctx->err.code != E_NOT_FOUND)
+			return -1;
+		if (pull_options.policy == PULL_NEVER)
+			return err_hint(&ctx->err, "it was not pulled, because of --pull=never");
+	}
+	if (pull(ctx, store, image, &pull_options, opts->quiet, &result) < 0)
+		return -1;
+	/* with --platform the name may stand for another platform's image: the id does not */
+	*ret_name = xstrdup(opts->platform ? result.id : image);
+	return 0;
+}
+
+const struct command cmd_pull = {
+	.name = "pull",
+	.args = "IMAGE [IMAGE...]",
+	.summary = "Fetch images from a registry",
+	.tables = { options },
+	.min_args = 1,
+	.max_args = -1,
+	.complete = COMPLETE_IMAGE,
+	.run = run,
+};

@@ -1,0 +1,607 @@
+/* version, info, store check, system df, the prunes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+
+#include "base/fd.h"
+#include "base/helper.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "base/xalloc.h"
+#include "cli/cli-internal.h"
+#include "cli/output.h"
+#include "codec/json.h"
+#include "engine/volumes.h"
+#include "image/image.h"
+#include "image/layers.h"
+#include "sys/cgroup.h"
+
+struct system_opts {
+	const char *format;
+	bool all;
+	bool force;
+	bool quick;
+	bool repair;
+	bool volumes;
+};
+
+#define S(field) OPT(struct system_opts, field)
+/* clang-format off */
+static const struct opt format_options[] = {
+	{ "format", 'f', OPT_STR, S(format), "TEMPLATE", "print by a Go template, or 'json'", 0, 0 },
+	OPT_END
+};
+static const struct opt check_options[] = {
+	{ "quick", 0, OPT_BOOL, S(quick), NULL, "look at presence and sizes only; do not read the layers", 0, 0 },
+	{ "repair", 0, OPT_BOOL, S(repair), NULL, "remove what is damaged, and the images that need it", 0, 0 },
+	OPT_END
+};
+static const struct opt df_options[] = {
+	{ "format", 0, OPT_STR, S(format), "TEMPLATE", "table, 'table TEMPLATE', json, or a Go template", 0, 0 },
+	OPT_END
+};
+static const struct opt container_prune_options[] = {
+	{ "force", 'f', OPT_BOOL, S(force), NULL, "do not ask", 0, 0 },
+	OPT_END
+};
+static const struct opt image_prune_options[] = {
+	{ "all", 'a', OPT_BOOL, S(all), NULL, "remove every image no container uses, not only those without a name", 0, 0 },
+	{ "force", 'f', OPT_BOOL, S(force), NULL, "do not ask", 0, 0 },
+	OPT_END
+};
+static const struct opt system_prune_options[] = {
+	{ "all", 'a', OPT_BOOL, S(all), NULL, "remove every image no container uses, not only those without a name", 0, 0 },
+	{ "force", 'f', OPT_BOOL, S(force), NULL, "do not ask", 0, 0 },
+	{ "volumes", 0, OPT_BOOL, S(volumes), NULL, "remove unused nameless volumes too", 0, 0 },
+	OPT_END
+};
+/* clang-format on */
+
+/* ---- version ---- */
+
+static const char *go_arch(const char *machine)
+{
+	if (!strcmp(machine, "x86_64"))
+		return "amd64";
+	return strcmp(machine, "aarch64") ? machine : "arm64";
+}
+
+static int run_version(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	struct system_opts o = { 0 };
+	AUTO_STRV args = STRV_INIT;
+	AUTO_JSON *obj = NULL;
+	AUTO_FREE char *platform = NULL;
+	struct utsname un;
+	int r = cli_parse(ctx, self, &o, argc, argv, &args);
+
+	if (r)
+		return cli_parsed(r);
+	uname(&un);
+	platform = xasprintf("linux/%s", go_arch(un.machine));
+	if (!o.format) {
+		printf("Version:   %s\nOS/Arch:   %s\nKernel:    %s\n", DHOW_VERSION, platform,
+		       un.release);
+		return 0;
+	}
+	obj = json_object_new_object();
+	/* docker and podman scripts ask for .Client.Version or .Server.Version; both are us */
+	for (int i = 0; i < 2; i++) {
+		struct json_object *side = json_add_object(obj, i ? "Server" : "Client");
+
+		json_add_str(side, "Version", DHOW_VERSION);
+		json_add_str(side, "Os", "linux");
+		json_add_str(side, "Arch", go_arch(un.machine));
+		json_add_str(side, "OsArch", platform);
+		json_add_str(side, "KernelVersion", un.release);
+	}
+	return output_value(o.format, obj, &ctx->err);
+}
+
+const struct command cmd_version = {
+	.name = "version",
+	.summary = "Print the version of dhow",
+	.tables = { format_options },
+	.run = run_version,
+};
+
+/* ---- info ---- */
+
+static const char *const cgroup_modes[] = {
+	[CGROUP_MODE_NONE] = "none",
+	[CGROUP_MODE_V1] = "v1",
+	[CGROUP_MODE_HYBRID] = "hybrid",
+	[CGROUP_MODE_V2] = "v2",
+};
+
+static void add_cgroups(struct json_object *obj)
+{
+	const struct cgroup_layout *layout = cgroup_layout_get();
+	AUTO_STRV names = STRV_INIT;
+
+	for (int c = 0; c < CGROUP_MAX; c++)
+		if (layout->available & CGROUP_BIT(c) && c != CGROUP_SYSTEMD && c != CGROUP_UNIFIED)
+			strv_add(&names, cgroup_controller_name((enum cgroup_controller)c,
+			                                        layout->on_v2 & CGROUP_BIT(c)));
+	json_add_str(obj, "CgroupDriver", "cgroupfs");
+	json_add_str(obj, "CgroupVersion", cgroup_modes[layout->mode]);
+	json_add_strv(obj, "CgroupControllers", &names);
+}
+
+/* PRETTY_NAME of os-release. */
+static void add_os(struct json_object *obj)
+{
+	AUTO_FREE char *text = NULL;
+	struct utsname un;
+	char *name;
+	size_t len;
+
+	uname(&un);
+	json_add_str(obj, "KernelVersion", un.release);
+	json_add_str(obj, "OSType", "linux");
+	json_add_str(obj, "Architecture", go_arch(un.machine));
+	json_add_str(obj, "Name", un.nodename);
+	if (file_read_at(AT_FDCWD, "/etc/os-release", 1u << 16, &text, &len, ERR_IGNORE) < 0)
+		return;
+	name = strstr(text, "PRETTY_NAME=\"");
+	if (name) {
+		name += strlen("PRETTY_NAME=\"");
+		name[strcspn(name, "\"\n")] = '\0';
+		json_add_str(obj, "OperatingSystem", name);
+	}
+}
+
+static void add_machine(struct json_object *obj)
+{
+	struct sysinfo si;
+	struct rlimit limit;
+	struct json_object *limits = json_add_object(obj, "Limits");
+
+	json_add_i64(obj, "NCPU", sysconf(_SC_NPROCESSORS_ONLN));
+	if (sysinfo(&si) == 0)
+		json_add_u64(obj, "MemTotal", (uint64_t)si.totalram * si.mem_unit);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		json_add_u64(limits, "OpenFiles", limit.rlim_max);
+	if (getrlimit(RLIMIT_NPROC, &limit) == 0)
+		json_add_u64(limits, "Processes", limit.rlim_max);
+}
+
+static int add_storage(struct cmd_ctx *ctx, struct json_object *obj)
+{
+	struct image_store *store = cli_images(ctx);
+	enum layer_mode mode = LAYER_MODE_NONE;
+	AUTO_STRV ids = STRV_INIT;
+	struct image_row *rows = NULL;
+	const char *reason = "";
+	size_t n = 0;
+
+	if (!store || layer_store_mode(image_store_layers(store), &mode, &reason, &ctx->err) < 0 ||
+	    image_list(store, &rows, &n, &ctx->err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (!strv_has(&ids, rows[i].id))
+			strv_add(&ids, rows[i].id);
+	image_rows_free(rows, n);
+	json_add_u64(obj, "Images", ids.len);
+	json_add_str(obj, "Driver", layer_mode_name(mode));
+	if (reason[0])
+		json_add_str(obj, "DriverReason", reason);
+	return 0;
+}
+
+static int add_containers(struct cmd_ctx *ctx, struct json_object *obj)
+{
+	struct container_list_args list_args = { .all = true };
+	struct container_list list = { 0 };
+	int64_t running = 0, paused = 0;
+
+	if (container_list(&ctx->engine, &list_args, &list, &ctx->err) < 0)
+		return -1;
+	for (size_t i = 0; i < list.count; i++) {
+		running += list.rows[i].status == CONTAINER_RUNNING;
+		paused += list.rows[i].status == CONTAINER_PAUSED;
+	}
+	json_add_u64(obj, "Containers", list.count);
+	json_add_i64(obj, "ContainersRunning", running);
+	json_add_i64(obj, "ContainersPaused", paused);
+	json_add_i64(obj, "ContainersStopped", (int64_t)list.count - running - paused);
+	container_list_done(&list);
+	return 0;
+}
+
+static void add_program(struct json_object *obj, const char *key, const char *name)
+{
+	AUTO_FREE char *path = NULL;
+	struct err err;
+
+	/* a missing helper is shown as missing: info is what one asks when nothing works */
+	if (helper_find(name, &path, &err) < 0)
+		path = xasprintf("missing (%s)", err.msg);
+	json_add_str(obj, key, path);
+}
+
+static const char *text_of(struct json_object *obj, const char *key)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(obj, key, &value);
+	return value ? json_object_get_string(value) : "";
+}
+
+static void print_info(struct json_object *obj)
+{
+	struct json_object *value = NULL, *limits = NULL;
+	AUTO_BUF controllers = STRBUF_INIT;
+	uint64_t mem;
+
+	json_object_object_get_ex(obj, "CgroupControllers", &value);
+	for (size_t i = 0; value && i < json_object_array_length(value); i++)
+		strbuf_addf(&controllers, "%s%s", i ? " " : "",
+		            json_object_get_string(json_object_array_get_idx(value, i)));
+	json_object_object_get_ex(obj, "MemTotal", &value);
+	mem = value ? json_object_get_uint64(value) : 0;
+	json_object_object_get_ex(obj, "Limits", &limits);
+	printf("Version:           %s\n", text_of(obj, "ServerVersion"));
+	printf("Root:              %s\n", text_of(obj, "Root"));
+	printf("Run root:          %s\n", text_of(obj, "RunRoot"));
+	printf("Rootless:          %s\n", text_of(obj, "Rootless"));
+	printf("Containers:        %s (%s running, %s paused, %s stopped)\n",
+	       text_of(obj, "Containers"), text_of(obj, "ContainersRunning"),
+	       text_of(obj, "ContainersPaused"), text_of(obj, "ContainersStopped"));
+	printf("Images:            %s\n", text_of(obj, "Images"));
+	printf("Layers:            %s%s%s%s\n", text_of(obj, "Driver"),
+	       text_of(obj, "DriverReason")[0] ? " (" : "", text_of(obj, "DriverReason"),
+	       text_of(obj, "DriverReason")[0] ? ")" : "");
+	printf("Cgroups:           %s: %s\n", text_of(obj, "CgroupVersion"), controllers.buf);
+	printf("Runtime:           %s\n", text_of(obj, "RuntimePath"));
+	printf("Monitor:           %s\n", text_of(obj, "MonitorPath"));
+	printf("Kernel:            %s\n", text_of(obj, "KernelVersion"));
+	printf("Operating system:  %s\n", text_of(obj, "OperatingSystem"));
+	printf("Architecture:      %s\n", text_of(obj, "Architecture"));
+	printf("CPUs:              %s\n", text_of(obj, "NCPU"));
+	printf("Memory:            %s\n", format_size_binary(mem).s);
+	printf("Limits:            %s open files, %s processes\n", text_of(limits, "OpenFiles"),
+	       text_of(limits, "Processes"));
+}
+
+static int run_info(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	struct system_opts o = { 0 };
+	AUTO_STRV args = STRV_INIT;
+	AUTO_JSON *obj = NULL;
+	struct engine *e;
+	int r = cli_parse(ctx, self, &o, argc, argv, &args);
+
+	if (r)
+		return cli_parsed(r);
+	e = cli_engine(ctx);
+	if (!e)
+		return -1;
+	obj = json_object_new_object();
+	json_add_str(obj, "ServerVersion", DHOW_VERSION);
+	json_add_str(obj, "Root", e->root_path);
+	json_add_str(obj, "RunRoot", e->runroot_path);
+	json_add_bool(obj, "Rootless", e->rootless);
+	if (add_containers(ctx, obj) < 0 || add_storage(ctx, obj) < 0)
+		return -1;
+	add_cgroups(obj);
+	json_add_str(obj, "DefaultRuntime", "dhow-oci");
+	add_program(obj, "RuntimePath", "dhow-oci");
+	add_program(obj, "MonitorPath", "dhow-monitor");
+	add_os(obj);
+	add_machine(obj);
+	if (o.format)
+		return output_value(o.format, obj, &ctx->err);
+	print_info(obj);
+	return 0;
+}
+
+const struct command cmd_info = {
+	.name = "info",
+	.summary = "Show how dhow works on this machine",
+	.tables = { format_options },
+	.run = run_info,
+};
+
+/* ---- store check ---- */
+
+static void print_finding(void *ctx, const char *finding)
+{
+	puts(finding);
+}
+
+static int run_check(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	struct system_opts o = { 0 };
+	AUTO_STRV args = STRV_INIT;
+	struct image_store *store;
+	int r = cli_parse(ctx, self, &o, argc, argv, &args);
+
+	if (r)
+		return cli_parsed(r);
+	store = cli_images(ctx);
+	if (!store)
+		return -1;
+	r = image_store_check(
+		store, (o.quick ? IMAGE_CHECK_QUICK : 0) | (o.repair ? IMAGE_CHECK_REPAIR : 0),
+		print_finding, NULL, &ctx->err);
+	if (r < 0)
+		return -1;
+	if (r == 0) {
+		puts("The store is sound.");
+		return 0;
+	}
+	printf("%d finding%s%s.\n", r, r == 1 ? "" : "s", o.repair ? ", repaired" : "");
+	return o.repair ? 0 : 1;
+}
+
+static const struct command store_commands[] = {
+	{
+		.name = "check",
+		.summary = "Verify every blob and layer against its digest",
+		.tables = { check_options },
+		.run = run_check,
+	},
+	{ 0 },
+};
+
+const struct command cmd_store = {
+	.name = "store",
+	.summary = "Look after the store of images",
+	.sub = store_commands,
+};
+
+/* ---- prune ---- */
+
+static int ask(struct cmd_ctx *ctx, const struct system_opts *o, const char *question)
+{
+	if (o->force || cli_confirm(question))
+		return 0;
+	err_set(&ctx->err, E_INVALID, "not confirmed: nothing was removed");
+	return err_hint(&ctx->err, "--force does not ask");
+}
+
+static int prune_containers(struct cmd_ctx *ctx)
+{
+	struct container_list_args list_args = { .all = true };
+	struct container_list list = { 0 };
+
+	if (!cli_engine(ctx) || container_list(&ctx->engine, &list_args, &list, &ctx->err) < 0)
+		return -1;
+	for (size_t i = 0; i < list.count; i++) {
+		const struct container_row *c = &list.rows[i];
+
+		if (c->status != CONTAINER_CREATED && c->status != CONTAINER_EXITED &&
+		    c->status != CONTAINER_DEAD)
+			continue;
+		if (container_rm(&ctx->engine, c->id, 0, &ctx->err) < 0)
+			cli_report(ctx);
+		else
+			puts(c->id);
+	}
+	container_list_done(&list);
+	return 0;
+}
+
+static int prune_images(struct cmd_ctx *ctx, bool all)
+{
+	struct image_removed removed = IMAGE_REMOVED_INIT;
+	struct image_store *store = cli_images(ctx);
+	int r;
+
+	if (!store)
+		return -1;
+	r = image_prune(store, all ? IMAGE_PRUNE_ALL : 0, &removed, &ctx->err);
+	for (size_t i = 0; r == 0 && i < removed.untagged.len; i++)
+		printf("Untagged: %s\n", image_ref_familiar(removed.untagged.items[i]));
+	for (size_t i = 0; r == 0 && i < removed.deleted.len; i++)
+		printf("Deleted: %s\n", removed.deleted.items[i]);
+	if (r == 0)
+		printf("Total reclaimed space: %s\n", format_size(removed.freed).s);
+	image_removed_done(&removed);
+	return r;
+}
+
+static int run_container_prune(struct cmd_ctx *ctx, const struct command *self, int argc,
+                               char **argv)
+{
+	struct system_opts o = { 0 };
+	AUTO_STRV args = STRV_INIT;
+	int r = cli_parse(ctx, self, &o, argc, argv, &args);
+
+	if (r)
+		return cli_parsed(r);
+	if (ask(ctx, &o, "Remove all containers that do not run?") < 0)
+		return -1;
+	return prune_containers(ctx);
+}
+
+static int run_image_prune(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	struct system_opts o = { 0 };
+	AUTO_STRV args = STRV_INIT;
+	int r = cli_parse(ctx, self, &o, argc, argv, &args);
+
+	if (r)
+		return cli_parsed(r);
+	if (ask(ctx, &o,
+	        o.all ? "Remove all images that no container uses?"
+	              : "Remove all images without a name that no container uses?") < 0)
+		return -1;
+	return prune_images(ctx, o.all);
+}
+
+static int run_system_prune(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	struct system_opts o = { 0 };
+	AUTO_STRV args = STRV_INIT;
+	AUTO_STRV volumes = STRV_INIT;
+	int r = cli_parse(ctx, self, &o, argc, argv, &args);
+
+	if (r)
+		return cli_parsed(r);
+	if (ask(ctx, &o, "Remove all containers that do not run, and the images then unused?") <
+	            0 ||
+	    prune_containers(ctx) < 0)
+		return -1;
+	if (o.volumes) {
+		if (volume_prune(&ctx->engine, false, &volumes, &ctx->err) < 0)
+			return -1;
+		for (size_t i = 0; i < volumes.len; i++)
+			puts(volumes.items[i]);
+	}
+	return prune_images(ctx, o.all);
+}
+
+const struct command cmd_container_prune = {
+	.name = "prune",
+	.summary = "Remove all containers that do not run",
+	.tables = { container_prune_options },
+	.run = run_container_prune,
+};
+const struct command cmd_image_prune = {
+	.name = "prune",
+	.summary = "Remove images that nothing needs",
+	.tables = { image_prune_options },
+	.run = run_image_prune,
+};
+const struct command cmd_system_prune = {
+	.name = "prune",
+	.summary = "Remove containers that do not run, and images then unused",
+	.tables = { system_prune_options },
+	.run = run_system_prune,
+};
+
+/* ---- system df ---- */
+
+static const struct column df_columns[] = {
+	{ "Type", "TYPE" }, { "TotalCount", "TOTAL" },        { "Active", "ACTIVE" },
+	{ "Size", "SIZE" }, { "Reclaimable", "RECLAIMABLE" }, { 0 },
+};
+
+struct df_row {
+	const char *type;
+	size_t total;
+	size_t active;
+	uint64_t size_bytes;
+	uint64_t reclaimable_bytes;
+};
+
+static int print_df(struct cmd_ctx *ctx, struct output *out, const struct df_row *d)
+{
+	struct json_object *row = json_object_new_object();
+	AUTO_FREE char *reclaimable = xasprintf(
+		"%s (%u%%)", format_size(d->reclaimable_bytes).s,
+		d->size_bytes ? (unsigned)(d->reclaimable_bytes * 100 / d->size_bytes) : 0);
+
+	json_add_str(row, "Type", d->type);
+	json_add_u64(row, "TotalCount", d->total);
+	json_add_u64(row, "Active", d->active);
+	json_add_str(row, "Size", format_size(d->size_bytes).s);
+	json_add_str(row, "Reclaimable", reclaimable);
+	return output_row(out, row, &ctx->err);
+}
+
+/* Bytes on disk: of all layers, and of those that only images without containers need. */
+static int df_images(struct cmd_ctx *ctx, const struct container_list *list, struct df_row *ret)
+{
+	struct image_store *store = cli_images(ctx);
+	struct image_row *rows = NULL;
+	AUTO_FREE struct layer_info *layers = NULL;
+	AUTO_STRV seen = STRV_INIT;
+	AUTO_STRV held = STRV_INIT; /* diffIDs that an image in use needs */
+	size_t n = 0, n_layers = 0;
+	int r = 0;
+
+	if (!store || image_list(store, &rows, &n, &ctx->err) < 0 ||
+	    layer_store_list(image_store_layers(store), &layers, &n_layers, &ctx->err) < 0)
+		return -1;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		AUTO_IMAGE image = IMAGE_INIT;
+		bool used = false;
+
+		if (strv_has(&seen, rows[i].id))
+			continue;
+		strv_add(&seen, rows[i].id);
+		for (size_t c = 0; c < list->count && !used; c++)
+			used = !strcmp(rows[i].id + strlen("sha256:"), list->rows[c].image_id) ||
+			       !strcmp(rows[i].id, list->rows[c].image_id);
+		ret->active += used;
+		if (!used)
+			continue;
+		r = image_resolve(store, rows[i].id, &image, &ctx->err);
+		for (size_t k = 0; r == 0 && k < image.config.n_diff_ids; k++)
+			strv_add(&held, digest_format(&image.config.diff_ids[k]).s);
+	}
+	image_rows_free(rows, n);
+	for (size_t i = 0; i < n_layers; i++) {
+		ret->size_bytes += layers[i].disk_bytes;
+		if (!strv_has(&held, digest_format(&layers[i].diff_id).s))
+			ret->reclaimable_bytes += layers[i].disk_bytes;
+	}
+	ret->total = seen.len;
+	return r;
+}
+
+static int df_containers(struct cmd_ctx *ctx, const struct container_list *list, struct df_row *ret)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		AUTO_JSON *obj = NULL;
+		struct json root;
+		uint64_t rw = 0;
+		bool active = list->rows[i].status == CONTAINER_RUNNING ||
+		              list->rows[i].status == CONTAINER_PAUSED;
+
+		if (container_inspect(&ctx->engine, list->rows[i].id, true, &obj, &ctx->err) < 0)
+			return -1;
+		root = json_root(obj, list->rows[i].id);
+		if (json_get_u64(&root, "SizeRw", &rw, &ctx->err) < 0)
+			return -1;
+		ret->active += active;
+		ret->size_bytes += rw;
+		ret->reclaimable_bytes += active ? 0 : rw;
+	}
+	ret->total = list->count;
+	return 0;
+}
+
+static int run_df(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	struct system_opts o = { 0 };
+	struct df_row images = { .type = "Images" }, containers = { .type = "Containers" };
+	struct container_list_args list_args = { .all = true };
+	struct container_list list = { 0 };
+	AUTO_OUTPUT out = OUTPUT_INIT;
+	AUTO_STRV args = STRV_INIT;
+	int r = cli_parse(ctx, self, &o, argc, argv, &args);
+
+	if (r)
+		return cli_parsed(r);
+	if (output_begin(&out, o.format,
+	                 "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
+	                 df_columns, &ctx->err) < 0 ||
+	    !cli_engine(ctx) || container_list(&ctx->engine, &list_args, &list, &ctx->err) < 0)
+		return -1;
+	r = df_images(ctx, &list, &images);
+	if (r == 0)
+		r = df_containers(ctx, &list, &containers);
+	container_list_done(&list);
+	if (r == 0)
+		r = print_df(ctx, &out, &images);
+	if (r == 0)
+		r = print_df(ctx, &out, &containers);
+	if (r == 0)
+		output_end(&out);
+	return r;
+}
+
+const struct command cmd_system_df = {
+	.name = "df",
+	.summary = "Show how much disk space images and containers take",
+	.tables = { df_options },
+	.run = run_df,
+};

@@ -52,6 +52,12 @@ int spec_finish(const struct container_options *opts, const struct image_config 
                 const struct spec_build_env *env, int root_fd, struct oci_spec *spec,
                 struct err *err);
 
+/* At create time, before the options are saved: what depends on the host's files and environment is
+ * read now, so that a later start finds the same container: --env-file and -e NAME become -e
+ * NAME=VALUE, --label-file becomes labels, seccomp=FILE its text. host_env NULL: environ. */
+int container_options_resolve(struct container_options *opts, char *const *host_env,
+                              struct err *err);
+
 /* argv of the container by docker's rules: entrypoint (option, else image) followed by the
  * arguments (given, else the image's Cmd unless --entrypoint was given). E_INVALID if empty. */
 int command_build(const struct container_options *opts, const struct image_config *image,

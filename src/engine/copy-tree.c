@@ -37,8 +37,7 @@ static void copy_done(struct copy *c)
 {
 	struct seen *s, *tmp;
 
-	HASH_ITER(hh, c->seen, s, tmp)
-	{
+	HASH_ITER(hh, c->seen, s, tmp) {
 		HASH_DEL(c->seen, s);
 		close(s->dst_dir_fd);
 		free(s->name);
@@ -128,8 +127,8 @@ static int copy_data(struct copy *c, int src, int dst, off_t size, const char *n
 			buf = xmalloc(COPY_CHUNK);
 		for (at = data; at < hole;) {
 			off_t left = hole - at;
-			ssize_t n = pread(src, buf, left < COPY_CHUNK ? (size_t)left : COPY_CHUNK,
-			                  at);
+			ssize_t n =
+				pread(src, buf, left < COPY_CHUNK ? (size_t)left : COPY_CHUNK, at);
 
 			if (n < 0)
 				return err_sys(c->err, errno, "read '%s'", name);
@@ -184,9 +183,9 @@ static int copy_link(struct copy *c, int src_dir, int dst_dir, const char *name,
 	ssize_t n = readlinkat(src_dir, name, target, sizeof(target) - 1);
 
 	if (n < 0)
-		return errno == ENOENT || errno == EINVAL ?
-		               0 :
-		               err_sys(c->err, errno, "read link '%s'", name);
+		return errno == ENOENT || errno == EINVAL
+		               ? 0
+		               : err_sys(c->err, errno, "read link '%s'", name);
 	target[n] = '\0';
 	if (symlinkat(target, dst_dir, name) < 0)
 		return err_sys(c->err, errno, "make link '%s'", name);
@@ -215,9 +214,9 @@ static int copy_subdir(struct copy *c, int src_dir, int dst_dir, const char *nam
 	AUTO_FD dst = -1;
 
 	if (src < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ?
-		               0 :
-		               err_sys(c->err, errno, "open '%s'", name);
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+		               ? 0
+		               : err_sys(c->err, errno, "open '%s'", name);
 	if (mkdirat(dst_dir, name, 0700) < 0 && errno != EEXIST)
 		return err_sys(c->err, errno, "make '%s'", name);
 	dst = openat(dst_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -143,14 +143,10 @@ static const struct {
 	const char *name;
 	const char *spec;
 } volume_flags[] = {
-	{ "rw", "rw" },         { "ro", "ro" },
-	{ "exec", "exec" },     { "noexec", "noexec" },
-	{ "suid", "suid" },     { "nosuid", "nosuid" },
-	{ "dev", "dev" },       { "nodev", "nodev" },
-	{ "bind", NULL },       { "rbind", NULL },
-	{ "z", NULL },          { "Z", NULL },
-	{ "cached", NULL },     { "delegated", NULL },
-	{ "consistent", NULL },
+	{ "rw", "rw" },     { "ro", "ro" },         { "exec", "exec" },     { "noexec", "noexec" },
+	{ "suid", "suid" }, { "nosuid", "nosuid" }, { "dev", "dev" },       { "nodev", "nodev" },
+	{ "bind", NULL },   { "rbind", NULL },      { "z", NULL },          { "Z", NULL },
+	{ "cached", NULL }, { "delegated", NULL },  { "consistent", NULL },
 };
 
 static int volume_flag(struct mount_request *m, const char *flag, struct err *err)
@@ -473,6 +469,8 @@ static int parse_mount(struct mount_request *m, struct err *err)
 	if (m->kind == MOUNT_KIND_BIND) {
 		if (!source || !*source)
 			return bad(m, err, "type=bind needs a source");
+		if (*source != '/')
+			return bad(m, err, "the source must be an absolute path, not '%s'", source);
 		return set_host_source(m, source, err);
 	}
 	if (m->kind == MOUNT_KIND_VOLUME) {
@@ -487,8 +485,8 @@ static int parse_mount(struct mount_request *m, struct err *err)
 /* ---- --tmpfs ---- */
 
 static const char *const tmpfs_flags[] = {
-	"ro",    "rw",    "exec",      "noexec",   "suid",    "nosuid",
-	"dev",   "nodev", "sync",      "async",    "noatime", "atime",
+	"ro",       "rw",         "exec",        "noexec",        "suid",    "nosuid",
+	"dev",      "nodev",      "sync",        "async",         "noatime", "atime",
 	"relatime", "norelatime", "strictatime", "nostrictatime", "dirsync",
 };
 static const char *const tmpfs_values[] = {

@@ -77,7 +77,8 @@ static int check_lifecycle(const struct container_options *o, struct err *err)
 	if (o->rm && restart.kind != RESTART_NO)
 		return err_set(err, E_INVALID, "--rm contradicts --restart '%s'", o->restart);
 	if (o->stop_signal && signal_parse(o->stop_signal, &sig) < 0)
-		return err_set(err, E_INVALID, "--stop-signal '%s': no such signal", o->stop_signal);
+		return err_set(err, E_INVALID, "--stop-signal '%s': no such signal",
+		               o->stop_signal);
 	if (o->stop_timeout_s != STOP_TIMEOUT_UNSET && o->stop_timeout_s < -1)
 		return err_set(err, E_INVALID, "--stop-timeout %lld: -1 is for ever",
 		               (long long)o->stop_timeout_s);
@@ -143,8 +144,7 @@ static int check_files(const struct container_options *o, struct err *err)
 		               o->workdir);
 	if (o->read_only_tmpfs && !o->read_only)
 		return err_set(err, E_INVALID, "--read-only-tmpfs needs --read-only");
-	if (o->cgroup_parent &&
-	    (*o->cgroup_parent != '/' || strstr(o->cgroup_parent, "..")))
+	if (o->cgroup_parent && (*o->cgroup_parent != '/' || strstr(o->cgroup_parent, "..")))
 		return err_set(err, E_INVALID, "--cgroup-parent '%s': expected an absolute path",
 		               o->cgroup_parent);
 	return 0;
@@ -153,9 +153,9 @@ static int check_files(const struct container_options *o, struct err *err)
 int container_options_check(const struct container_options *opts, bool rootless, struct err *err)
 {
 	static int (*const checks[])(const struct container_options *, struct err *) = {
-		check_identity, check_words,   check_lifecycle,  check_files,   caps_check,
-		ulimits_check,  devices_check, namespaces_check, security_check, sysctls_check,
-		limits_check,
+		check_identity, check_words,   check_lifecycle, check_files,
+		caps_check,     ulimits_check, devices_check,   namespaces_check,
+		security_check, sysctls_check, limits_check,
 	};
 
 	for (size_t i = 0; i < OPTIONS_REFUSED_MAX; i++)

@@ -120,8 +120,7 @@ int spec_finish(const struct container_options *opts, const struct image_config 
 	AUTO_MOUNTS mounts = { 0 };
 
 	if (mount_requests_parse(opts, &image->volumes, &mounts, err) < 0 ||
-	    finish_user(opts, image, root_fd, spec, err) < 0 ||
-	    finish_cwd(root_fd, spec, err) < 0)
+	    finish_user(opts, image, root_fd, spec, err) < 0 || finish_cwd(root_fd, spec, err) < 0)
 		return -1;
 	return finish_volumes(&mounts, env, root_fd, err);
 }

@@ -136,8 +136,7 @@ static void add_node(struct spec_ctx *c, const char *host, const char *container
 	if (c->env->rootless) {
 		/* no mknod in a user namespace: the host's own node, with the host's rights */
 		oci_spec_remove_mount(c->spec, container);
-		oci_spec_add_mount(c->spec, container, "bind", host,
-		                   "bind,nosuid,noexec,rprivate");
+		oci_spec_add_mount(c->spec, container, "bind", host, "bind,nosuid,noexec,rprivate");
 		return;
 	}
 	oci_spec_add_device(c->spec, type, container, major(st->st_rdev), minor(st->st_rdev),
@@ -156,9 +155,9 @@ static void auto_closedir(DIR **dir)
 static int add_directory(struct spec_ctx *c, const char *host, const char *container,
                          const char *access, int depth)
 {
-	static const char *const own[] = { "pts",  "shm",    "fd",     "mqueue",  ".lxc",
-		                           "lxd",  "console", "ptmx",  "core",    "stdin",
-		                           "stdout", "stderr", ".udev", ".lxd-mounts" };
+	static const char *const own[] = { "pts",    "shm",     "fd",    "mqueue",     ".lxc",
+		                           "lxd",    "console", "ptmx",  "core",       "stdin",
+		                           "stdout", "stderr",  ".udev", ".lxd-mounts" };
 	AUTO(auto_closedir) DIR *dir = opendir(host);
 	struct dirent *d;
 

@@ -14,7 +14,7 @@ extern char **environ;
 /* --entrypoint: a JSON array of strings, or one word. */
 static int entrypoint_parse(const char *text, struct strv *ret, struct err *err)
 {
-	AUTO_JSON obj = NULL;
+	AUTO_JSON *obj = NULL;
 	struct json root;
 
 	if (!*text)
@@ -132,8 +132,9 @@ static int file_lines(const char *option, const char *path, struct strv *ret, st
 			continue;
 		name = strcspn(line, "=");
 		if (!name || strcspn(line, " \t") < name)
-			return err_set(err, E_INVALID, "%s '%s': line %zu: '%.80s' is no NAME=VALUE",
-			               option, path, number, line);
+			return err_set(err, E_INVALID,
+			               "%s '%s': line %zu: '%.80s' is no NAME=VALUE", option, path,
+			               number, line);
 		strv_add(ret, line);
 	}
 	return 0;

@@ -37,7 +37,8 @@ static int memory_check(const struct container_options *o, struct err *err)
 		return err_set(err, E_INVALID, "--memory-reservation %llu: the least is 6m",
 		               (unsigned long long)o->memory_reservation_bytes);
 	if (o->memory_bytes && o->memory_reservation_bytes > o->memory_bytes)
-		return err_set(err, E_INVALID, "--memory-reservation %llu is more than --memory %llu",
+		return err_set(err, E_INVALID,
+		               "--memory-reservation %llu is more than --memory %llu",
 		               (unsigned long long)o->memory_reservation_bytes,
 		               (unsigned long long)o->memory_bytes);
 	return 0;
@@ -64,7 +65,8 @@ static int cpu_check(const struct container_options *o, struct err *err)
 		               o->cpu_period_us ? "period" : "quota");
 	if (o->cpu_period_us &&
 	    (o->cpu_period_us < PERIOD_MIN_US || o->cpu_period_us > PERIOD_MAX_US))
-		return err_set(err, E_INVALID, "--cpu-period %llu: from 1000 to 1000000 (1 ms to 1 s)",
+		return err_set(err, E_INVALID,
+		               "--cpu-period %llu: from 1000 to 1000000 (1 ms to 1 s)",
 		               (unsigned long long)o->cpu_period_us);
 	if (o->cpu_quota_us && o->cpu_quota_us != -1 && o->cpu_quota_us < QUOTA_MIN_US)
 		return err_set(err, E_INVALID, "--cpu-quota %lld: the least is 1000 (1 ms)",

@@ -77,8 +77,8 @@ static void add_bind(struct spec_ctx *c, const struct mount_request *m, const ch
 }
 
 /* A directory below a volume is opened now, link by link refused: whoever wrote into the volume
- * before must not lead us elsewhere. The descriptor lives as long as this process, which is about to
- * become the container's monitor. */
+ * before must not lead us elsewhere. The descriptor lives as long as this process, which is about
+ * to become the container's monitor. */
 static int add_subpath(struct spec_ctx *c, const struct mount_request *m, const char *data)
 {
 	AUTO_FD volume = open(data, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -142,8 +142,8 @@ static bool is_requested(struct spec_ctx *c, const char *target)
 	return false;
 }
 
-/* hosts, hostname and resolv.conf: files of ours, writable by the container. With another container's
- * network they are that container's. */
+/* hosts, hostname and resolv.conf: files of ours, writable by the container. With another
+ * container's network they are that container's. */
 static void add_files(struct spec_ctx *c)
 {
 	static const char *const names[] = { "resolv.conf", "hostname", "hosts" };

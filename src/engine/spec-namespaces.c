@@ -13,7 +13,7 @@ static const struct ns_option {
 	const char *option;
 	size_t offset; /* of the text in struct container_options */
 	enum oci_ns ns;
-	const char *file; /* in /proc/PID/ns */
+	const char *file;  /* in /proc/PID/ns */
 	const char *words; /* accepted, for messages and the check */
 } ns_options[] = {
 	{ "--ipc", offsetof(struct container_options, ipc), OCI_NS_IPC, "ipc",
@@ -78,7 +78,8 @@ static bool hostname_is_valid(const char *s)
 	size_t len = strlen(s);
 
 	return len && len <= 63 &&
-	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == len;
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") ==
+	               len;
 }
 
 int namespaces_check(const struct container_options *opts, struct err *err)

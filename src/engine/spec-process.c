@@ -108,8 +108,8 @@ static int ulimit_parse(const char *text, struct oci_rlimit *ret, struct err *er
 	ret->soft = s < 0 ? RLIM_INFINITY : (uint64_t)s;
 	ret->hard = h < 0 ? RLIM_INFINITY : (uint64_t)h;
 	if (ret->soft > ret->hard)
-		return err_set(err, E_INVALID, "--ulimit '%s': the soft limit is above the hard one",
-		               text);
+		return err_set(err, E_INVALID,
+		               "--ulimit '%s': the soft limit is above the hard one", text);
 	return 0;
 }
 

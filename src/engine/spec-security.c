@@ -118,12 +118,9 @@ static const struct {
 	const char *key;
 	int (*apply)(struct security *s, const char *value, struct err *err);
 } security_opts[] = {
-	{ "seccomp", opt_seccomp },
-	{ "no-new-privileges", opt_no_new_privileges },
-	{ "apparmor", opt_apparmor },
-	{ "label", opt_label },
-	{ "systempaths", opt_systempaths },
-	{ "mask", opt_mask },
+	{ "seccomp", opt_seccomp },         { "no-new-privileges", opt_no_new_privileges },
+	{ "apparmor", opt_apparmor },       { "label", opt_label },
+	{ "systempaths", opt_systempaths }, { "mask", opt_mask },
 	{ "unmask", opt_unmask },
 };
 
@@ -218,14 +215,15 @@ static int apply_seccomp(struct spec_ctx *c, const struct security *s)
 
 /* Those that belong to a namespace; the rest would change the host (CVE-2022-0811). */
 static const struct {
-	const char *prefix; /* ends in '.': a whole group; else one name or a name's beginning with '*' */
+	const char *prefix; /* ends in '.': a whole group; else one name or a name's beginning with
+	                       '*' */
 	enum oci_ns ns;
 } sysctls[] = {
-	{ "net.", OCI_NS_NETWORK },       { "fs.mqueue.", OCI_NS_IPC },
-	{ "kernel.msgmax", OCI_NS_IPC },  { "kernel.msgmnb", OCI_NS_IPC },
-	{ "kernel.msgmni", OCI_NS_IPC },  { "kernel.sem", OCI_NS_IPC },
-	{ "kernel.shmall", OCI_NS_IPC },  { "kernel.shmmax", OCI_NS_IPC },
-	{ "kernel.shmmni", OCI_NS_IPC },  { "kernel.shm_rmid_forced", OCI_NS_IPC },
+	{ "net.", OCI_NS_NETWORK },          { "fs.mqueue.", OCI_NS_IPC },
+	{ "kernel.msgmax", OCI_NS_IPC },     { "kernel.msgmnb", OCI_NS_IPC },
+	{ "kernel.msgmni", OCI_NS_IPC },     { "kernel.sem", OCI_NS_IPC },
+	{ "kernel.shmall", OCI_NS_IPC },     { "kernel.shmmax", OCI_NS_IPC },
+	{ "kernel.shmmni", OCI_NS_IPC },     { "kernel.shm_rmid_forced", OCI_NS_IPC },
 	{ "kernel.domainname", OCI_NS_UTS },
 };
 
@@ -241,8 +239,8 @@ static bool sysctl_known(const char *key, enum oci_ns *ret_ns)
 		size_t len = strlen(sysctls[i].prefix);
 		bool group = sysctls[i].prefix[len - 1] == '.';
 
-		if (group ? strncmp(key, sysctls[i].prefix, len) != 0 || !key[len] :
-		            strcmp(key, sysctls[i].prefix) != 0)
+		if (group ? strncmp(key, sysctls[i].prefix, len) != 0 || !key[len]
+		          : strcmp(key, sysctls[i].prefix) != 0)
 			continue;
 		*ret_ns = sysctls[i].ns;
 		return true;
@@ -300,9 +298,10 @@ static int apply_sysctls(struct spec_ctx *c)
 		if (sysctl_parse(c->opts->sysctl.items[i], &key, &value, &ns, c->err) < 0)
 			return -1;
 		if (!c->spec->linux_.ns[ns].wanted || c->spec->linux_.ns[ns].path)
-			return err_set(c->err, E_INVALID,
-			               "--sysctl '%s': the container has no %s namespace of its own",
-			               c->opts->sysctl.items[i], ns_option_names[ns]);
+			return err_set(
+				c->err, E_INVALID,
+				"--sysctl '%s': the container has no %s namespace of its own",
+				c->opts->sysctl.items[i], ns_option_names[ns]);
 		oci_spec_set_sysctl(c->spec, key, value);
 	}
 	return 0;

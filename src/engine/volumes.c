@@ -62,7 +62,7 @@ int volume_dir_open(int root_fd, const char *name, struct err *err)
 static int write_facts(int dir_fd, const char *name, bool anonymous, const struct strv *labels,
                        struct err *err)
 {
-	AUTO_JSON obj = json_object_new_object();
+	AUTO_JSON *obj = json_object_new_object();
 	const char *text;
 
 	json_add_str(obj, "name", name);
@@ -133,7 +133,7 @@ int volume_create(int root_fd, const char *name, const struct strv *labels, char
 static int read_facts(int dir_fd, struct volume *v, struct err *err)
 {
 	AUTO_FREE char *text = NULL;
-	AUTO_JSON obj = NULL;
+	AUTO_JSON *obj = NULL;
 	struct json root;
 	const char *created = NULL;
 	size_t len;

@@ -49,10 +49,11 @@ int volume_rm(struct engine *e, const char *name, bool force, struct err *err);
 /* Remove every volume no container mounts (all: named ones too); names go to *ret_removed. */
 int volume_prune(struct engine *e, bool all, struct strv *ret_removed, struct err *err);
 
-/* At container create: check every -v, --mount, --tmpfs and image VOLUME, make the volumes
- * that are missing, give anonymous ones a name (recorded in opts->anon_volumes and as a --mount of
- * opts, so that a saved container finds them again), and replace --volumes-from by what it stands
- * for. On failure the volumes made here are removed. */
+/* At container create, once: container_options_resolve() (spec-build.h), then check every -v,
+ * --mount, --tmpfs and image VOLUME, make the volumes that are missing, give anonymous ones a name
+ * (recorded in opts->anon_volumes and as a --mount of opts, so that a saved container finds them
+ * again), and replace --volumes-from by what it stands for. On failure the volumes made here are
+ * removed. */
 int volumes_prepare(struct engine *e, struct container_options *opts,
                     const struct image_config *image, struct err *err);
 /* Remove the anonymous volumes of a container: after --rm, or rm -v. Missing ones are fine. */

@@ -8,7 +8,7 @@
 
 static struct err e;
 static struct user_identity u;
-static char dir[] = "/tmp/dhow-user-XXXXXX";
+static char dir[32];
 static int root = -1;
 
 static void put(const char *path, const char *text)
@@ -18,6 +18,7 @@ static void put(const char *path, const char *text)
 
 static void setup(void)
 {
+	snprintf(dir, sizeof(dir), "/tmp/dhow-user-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_eq(mkdirat(root, "etc", 0755), 0);

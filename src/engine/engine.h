@@ -54,10 +54,6 @@ struct image_store *engine_images(struct engine *e, struct err *err); /* NULL on
 struct net *engine_net(struct engine *e, struct err *err);            /* NULL on failure */
 /* Close database handles (before fork, and before a long wait); they come back on use. */
 void engine_release(struct engine *e);
-/* Absolute path of a program of ours ("dhow-monitor"): beside this one in the build tree, or in
- * its libexec directory. Caller frees; NULL with err set when it is nowhere. */
-char *engine_program_path(const char *name, struct err *err);
-
 /* ---- states and rows ---- */
 
 enum container_status {
@@ -66,7 +62,7 @@ enum container_status {
 	CONTAINER_PAUSED,
 	CONTAINER_RESTARTING, /* ended, waits to be started again by its restart policy */
 	CONTAINER_EXITED,
-	CONTAINER_DEAD, /* removal began and did not finish */
+	CONTAINER_DEAD, /* a row we cannot make sense of */
 	CONTAINER_STATUS_MAX
 };
 const char *container_status_name(enum container_status status);       /* "running" */
@@ -95,6 +91,12 @@ struct container_row {
 	pid_t pid;         /* init, in our pid namespace; 0 when not running */
 	pid_t monitor_pid; /* 0 when not running */
 	uint32_t restart_count;
+	/* the engine's own */
+	uint64_t pid_start;     /* start time of pid, in ticks since boot */
+	uint64_t monitor_start; /* the same of monitor_pid */
+	char boot_id[40];       /* of the boot in which these mean something */
+	uint32_t restart_delay_ms;
+	bool user_stopped; /* by stop, kill or rm: unless-stopped and always leave it alone */
 };
 
 struct container_list {
@@ -132,9 +134,9 @@ int container_inspect(struct engine *e, const char *ref, bool with_size, struct 
 
 /* ---- life cycle ---- */
 
-/* opts->image must be in the store (the caller pulls). opts was checked with
- * container_options_check(). Leaves nothing behind when it fails. */
-int container_create(struct engine *e, const char *image, const struct container_options *opts,
+/* image must be in the store (the caller pulls). opts passed container_options_check(); volumes
+ * made for it are added to opts. Leaves nothing behind when it fails. */
+int container_create(struct engine *e, const char *image, struct container_options *opts,
                      char ret_id[ID_LEN + 1], struct err *err);
 
 enum attach_streams {
@@ -157,11 +159,20 @@ struct attach_args {
  * Errors of the container's command are E_NO_COMMAND and E_NOT_EXEC. A container with --rm that
  * could not be started is removed. */
 struct start_result {
+	char id[ID_LEN + 1];
 	int exit_code;
 	bool detached;
 };
 int container_start(struct engine *e, const char *ref, const struct attach_args *attach,
                     struct start_result *ret, struct err *err);
+
+/* create and start in one, for `run`: with opts->rm a container that could not be started, or
+ * whose `dhow run` was killed before it started, is removed. created (may be NULL) is called
+ * with the id before the start: for --cidfile; its failure ends the run. */
+int container_run(struct engine *e, const char *image, struct container_options *opts,
+                  const struct attach_args *attach,
+                  int (*created)(void *ctx, const char *id, struct err *err), void *ctx,
+                  struct start_result *ret, struct err *err);
 
 /* timeout_s: < -1 is the container's own (--stop-timeout, else 10), -1 waits for ever. E_OK for
  * one that does not run. Returns when it ended and its end is recorded. */

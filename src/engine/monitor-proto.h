@@ -1,19 +1,19 @@
 /* monitor-proto: what dhow-monitor is told when it starts, and what is said over its socket.
  * Shared by the engine and dhow-monitor, so it needs base alone.
  *
- * Start: execve("dhow-monitor", "KEY=VALUE"...), see the table in the monitor's config.c; descriptors
- * are passed by number and the monitor owns them.
+ * Start: execve("dhow-monitor", "KEY=VALUE"...), see the table in the monitor's config.c;
+ * descriptors are passed by number and the monitor owns them.
  *
- * Socket: RUNROOT/containers/ID/attach, a SOCK_SEQPACKET unix socket. Every message is one packet:
+ * Socket: RUNROOT/attach/ID, a SOCK_SEQPACKET unix socket. Every message is one packet:
  * a struct monitor_msg and its payload. The client speaks first, with MONITOR_HELLO. The monitor
  * ends the conversation with MONITOR_EXIT when the container has ended and all output was sent.
  * Both sides are the same machine and the same build: host byte order, no versions. */
 #pragma once
 #include <stdint.h>
 
-#define MONITOR_DATA_MAX  16384u /* payload bytes of one packet */
-#define MONITOR_SOCKET    "attach"
-#define MONITOR_EXIT_FILE "exit" /* in ROOT/containers/ID */
+#define MONITOR_DATA_MAX   16384u   /* payload bytes of one packet */
+#define MONITOR_SOCKET_DIR "attach" /* in RUNROOT; sockets are named by container id */
+#define MONITOR_EXIT_FILE  "exit"   /* in ROOT/containers/ID */
 
 enum monitor_msg_type {
 	/* client to monitor */

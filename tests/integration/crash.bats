@@ -1,0 +1,157 @@
+#!/usr/bin/env bats
+# kill -9 of every program of ours at random moments; the store and the state are checked after each.
+# DHOW_TEST_FULL=1: 200 kills of each, else 15.
+load ../lib/helpers
+
+ROUNDS=15
+[ -z "${DHOW_TEST_FULL:-}" ] || ROUNDS=200
+
+setup_file() {
+    common_setup_file
+    image busybox
+}
+
+# A moment between 0 and $1 ms from now, then SIGKILL to process $2.
+kill_within() {
+    sleep "$(awk -v r="$RANDOM" -v max="$1" 'BEGIN { printf "%.4f", r / 32768 * max / 1000 }')"
+    kill -9 "$2" 2>/dev/null || true
+}
+
+# What must hold at every moment: the database opens, listings work, a container runs, and no process,
+# mount or half-made directory is left of containers that are not listed.
+check_state() {
+    local left
+    ok dhow ps -a || return 1
+    ok dhow images || return 1
+    ok dhow run --rm --network none busybox echo alive || return 1
+    [ "$output" = alive ] || { echo "said: $output"; return 1; }
+    # what was interrupted is either listed or gone
+    left=$(comm -13 <(dhow ps -aq --no-trunc | sort) <(ls "$T/root/containers" 2>/dev/null | sort))
+    [ -z "$left" ] || { echo "directories of no container: $left"; return 1; }
+}
+
+forget_all() {
+    local ids
+    ids=$(dhow ps -aq)
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] || ok dhow rm -f $ids
+}
+
+monitor_of() {
+    awk '/^PPid:/ { print $2 }' "/proc/$(dhow inspect -f '{{.State.Pid}}' "$1")/status"
+}
+
+@test "kill -9 of dhow run, foreground" {
+    for ((i = 0; i < ROUNDS; i++)); do
+        dhow run --name "r$i" --network none busybox sh -c 'sleep 0.05; echo done' >/dev/null 2>&1 3>&- &
+        kill_within 60 $!
+        wait $! 2>/dev/null || true
+        check_state || { echo "after kill $i"; false; }
+    done
+    # those that were started went on without it
+    sleep 0.5
+    ok dhow ps -a --filter status=running -q
+    [ -z "$output" ]
+    forget_all
+    [ -z "$(ls "$T/root/containers")" ]
+}
+
+@test "kill -9 of dhow run -d, on the bridge" {
+    require root
+    for ((i = 0; i < ROUNDS; i++)); do
+        dhow run -d --name "b$i" busybox sleep 1000 >/dev/null 2>&1 3>&- &
+        kill_within 60 $!
+        wait $! 2>/dev/null || true
+        check_state || { echo "after kill $i"; false; }
+    done
+    forget_all
+    [ -z "$(ls "$T/root/containers")" ]
+}
+
+@test "kill -9 of the monitor: the next command knows" {
+    for ((i = 0; i < ROUNDS; i++)); do
+        id=$(dhow run -d --network none busybox sleep 1000)
+        kill -9 "$(monitor_of "$id")"
+        # the init was its child, and either goes on or ended: dhow says which
+        ok dhow inspect -f '{{.State.Status}} {{.State.Pid}}' "$id"
+        case $output in
+        running*) [ -d "/proc/${output#* }" ] ;;
+        exited*) [ "${output#* }" = 0 ] ;;
+        *) false ;;
+        esac
+        ok dhow rm -f "$id"
+        check_state || { echo "after kill $i"; false; }
+    done
+}
+
+@test "kill -9 of the monitor while the container ends" {
+    for ((i = 0; i < ROUNDS; i++)); do
+        id=$(dhow run -d --network none busybox sh -c 'sleep 0.03; exit 5')
+        pid=$(monitor_of "$id" 2>/dev/null || true)
+        [ -z "$pid" ] || kill_within 60 "$pid"
+        wait_for 5 sh -c "! '$BUILD/dhow' --root '$T/root' --runroot '$T/run' ps -q --no-trunc | grep -q $id"
+        ok dhow inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$id"
+        case $output in
+        'exited 5' | 'exited 137') ;;
+        *)
+            echo "kill $i: $output"
+            false
+            ;;
+        esac
+        ok dhow rm "$id"
+    done
+    check_state
+}
+
+@test "kill -9 of dhow pull: good blobs kept, no bad one visible" {
+    start_registry
+    push big:latest debian
+    for ((i = 0; i < ROUNDS; i++)); do
+        dhow pull -q --tls-verify=false "$REGISTRY/big:latest" >/dev/null 2>&1 3>&- &
+        kill_within 1200 $!
+        wait $! 2>/dev/null || true
+        # every visible blob is what its name says
+        (cd "$T/root/blobs/sha256" && for f in *; do [ -e "$f" ] && echo "$f  $f"; done | sha256sum --quiet -c)
+        ok dhow images
+    done
+    ok dhow pull -q --tls-verify=false "$REGISTRY/big:latest"
+    ok dhow run --rm --network none "$REGISTRY/big:latest" cat /etc/debian_version
+    [[ $output == 12.* ]]
+    ok dhow rmi "$REGISTRY/big:latest"
+    check_state
+    [ -z "$(ls "$T/root/ingest" 2>/dev/null)" ] || { ls -la "$T/root/ingest"; false; }
+    stop_registry
+}
+
+@test "kill -9 of dhow import, load and rmi" {
+    for ((i = 0; i < ROUNDS; i++)); do
+        dhow import "$DHOW_FIXTURES/debian.tar" deb >/dev/null 2>&1 3>&- &
+        kill_within 400 $!
+        wait $! 2>/dev/null || true
+        dhow rmi deb >/dev/null 2>&1 3>&- &
+        kill_within 20 $!
+        wait $! 2>/dev/null || true
+        check_state || { echo "after kill $i"; false; }
+    done
+    ok dhow import "$DHOW_FIXTURES/debian.tar" deb
+    ok dhow run --rm --network none deb cat /etc/debian_version
+    dhow rmi deb
+}
+
+@test "SIGINT to run and pull leaves the same clean state" {
+    for ((i = 0; i < ROUNDS; i++)); do
+        # a shell without job control ignores SIGINT in what it starts in the background: ask python
+        python3 -c '
+import random, signal, subprocess, sys, time
+p = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                     preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+time.sleep(random.random() * 0.06)
+p.send_signal(signal.SIGINT)
+sys.exit(0 if p.wait(20) in (0, 130, -2) else 1)' \
+            "$BUILD/dhow" --root "$T/root" --runroot "$T/run" run --rm --network none busybox sleep 0.2
+        check_state || { echo "after signal $i"; false; }
+    done
+    sleep 0.5
+    ok dhow ps -aq
+    [ -z "$output" ]
+}

@@ -36,6 +36,7 @@ parallel_runs() {
     [ "$(printf '%s\n' "${lines[@]}" | sort -u | grep -c .)" -eq "$N" ]
     # they reach one another
     ok dhow exec net-1 ping -c 1 -W 5 "$(dhow inspect -f '{{.NetworkSettings.IPAddress}}' "net-$N")"
+    # shellcheck disable=SC2046
     ok dhow stop -t 0 $(dhow ps -q)
     # shellcheck disable=SC2046
     ok dhow rm $(dhow ps -aq)

@@ -4,21 +4,6 @@
 
 #define PENDING(call) return err_set(err, E_UNSUPPORTED, "%s is not there yet", call)
 
-int pull_policy_parse(const char *s, enum pull_policy *ret, struct err *err)
-{
-	PENDING("pull policy");
-}
-
-void pull_result_done(struct pull_result *r)
-{
-}
-
-int image_pull(struct image_store *store, const char *ref, const struct pull_options *options,
-               struct pull_result *ret, struct err *err)
-{
-	PENDING("pull");
-}
-
 int archive_format_parse(const char *s, enum archive_format *ret, struct err *err)
 {
 	PENDING("save");

@@ -1,0 +1,403 @@
+#include "image/pull.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "image/fetch-internal.h"
+
+#define INDEX_DEPTH_MAX 3
+
+static const struct {
+	const char *name;
+	enum pull_policy policy;
+} policies[] = {
+	{ "missing", PULL_MISSING },      { "always", PULL_ALWAYS }, { "never", PULL_NEVER },
+	{ "newer", PULL_NEWER },          { "true", PULL_ALWAYS },   { "false", PULL_NEVER },
+	{ "ifnotpresent", PULL_MISSING },
+};
+
+int pull_policy_parse(const char *s, enum pull_policy *ret, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(policies); i++)
+		if (strcasecmp(policies[i].name, s) == 0) {
+			*ret = policies[i].policy;
+			return 0;
+		}
+	err_set(err, E_INVALID, "bad pull policy '%.100s'", s);
+	return err_hint(err, "always, missing, newer or never");
+}
+
+void pull_result_done(struct pull_result *r)
+{
+	free(r->id);
+	free(r->name);
+	*r = PULL_RESULT_INIT;
+}
+
+/* A document that becomes a blob of the image. */
+struct document {
+	struct digest digest;
+	char *text;
+	size_t len;
+};
+
+/* One pull: what was asked for, then what it turned out to be. */
+struct pull {
+	struct image_store *store;
+	const struct pull_options *options;
+	const char *asked; /* as the user wrote it */
+	struct image_ref ref;
+	struct platform platform;
+	char *name; /* whole */
+	char *repo;
+	struct registry *reg;
+	struct http http;
+	struct lease lease;
+	atomic_bool stop;
+	struct document *documents; /* indexes, the manifest, the config: top down */
+	size_t n_documents;
+	struct digest target;
+	struct manifest manifest;
+	struct digest manifest_digest;
+	struct image_config config;
+	uint64_t *layer_sizes;
+};
+
+static void pull_done(struct pull *p)
+{
+	http_done(&p->http);
+	registry_free(p->reg);
+	for (size_t i = 0; i < p->n_documents; i++)
+		free(p->documents[i].text);
+	free(p->documents);
+	manifest_done(&p->manifest);
+	image_config_done(&p->config);
+	image_ref_done(&p->ref);
+	free(p->name);
+	free(p->repo);
+	free(p->layer_sizes);
+}
+
+/* --- what is there already --- */
+
+static bool all_layers_there(struct image_store *store, const struct image_config *c)
+{
+	for (size_t i = 0; i < c->n_diff_ids; i++)
+		if (!layer_store_has(store->layers, &c->diff_ids[i]))
+			return false;
+	return true;
+}
+
+/* Return 1 when the image is there, whole and for the platform. */
+static int find_local(struct pull *p, struct pull_result *ret, struct err *err)
+{
+	AUTO_IMAGE image = IMAGE_INIT;
+	struct err why = ERR_INIT;
+	const char *name = p->ref.has_digest ? p->asked : p->name;
+
+	if (image_resolve(p->store, name, &image, &why) < 0) {
+		/* a damaged one is made whole by pulling it */
+		if (why.code == E_NOT_FOUND || why.code == E_CORRUPT)
+			return 0;
+		*err = why;
+		return -1;
+	}
+	if (p->options->platform && platform_rank(&p->platform, &image.config.platform) < 0)
+		return 0;
+	if (!all_layers_there(p->store, &image.config))
+		return 0;
+	ret->id = TAKE_PTR(image.id);
+	ret->name = xstrdup(p->name);
+	ret->digest = image.manifest;
+	ret->changed = false;
+	return 1;
+}
+
+/* Whether the name stands for `target` here already, so that there is nothing to do. */
+static int is_unchanged(struct pull *p, struct pull_result *ret, struct err *err)
+{
+	int64_t one;
+	int r;
+
+	if (p->ref.tag && !p->ref.has_digest)
+		r = db_get_i64(p->store->db, &one, err,
+		               "SELECT 1 FROM image_name WHERE name = ? AND target = ?",
+		               DB_TEXT(p->name), DB_TEXT(digest_format(&p->target).s));
+	else
+		r = db_get_i64(p->store->db, &one, err,
+		               "SELECT 1 FROM image_digest WHERE repo = ? AND digest = ?",
+		               DB_TEXT(p->repo), DB_TEXT(digest_format(&p->target).s));
+	if (r <= 0)
+		return r;
+	r = find_local(p, ret, err);
+	if (r > 0)
+		ret->digest = p->target;
+	return r;
+}
+
+/* --- documents --- */
+
+static const char *document_what(const struct pull *p)
+{
+	return image_ref_familiar(p->name);
+}
+
+/* Takes text. */
+static void keep_document(struct pull *p, const struct digest *digest, char *text, size_t len)
+{
+	struct document d = { .digest = *digest, .text = text, .len = len };
+
+	VEC_PUSH(p->documents, p->n_documents, d);
+}
+
+static int get_manifest(struct pull *p, const char *reference, const struct digest *expected,
+                        uint64_t expected_size, struct manifest *ret, struct digest *ret_digest,
+                        struct err *err)
+{
+	AUTO_FREE char *what = xasprintf("manifest of '%s'", document_what(p));
+	AUTO_FREE char *text = NULL;
+	AUTO_FREE char *type = NULL;
+	size_t len;
+
+	if (registry_manifest(p->reg, &p->http, reference, expected, &text, &len, &type, ret_digest,
+	                      err) < 0)
+		return -1;
+	if (expected_size && len != expected_size)
+		return err_set(err, E_CORRUPT, "%s: %zu bytes, its index says %llu", what, len,
+		               (unsigned long long)expected_size);
+	if (manifest_parse(what, type, text, len, ret, err) < 0)
+		return -1;
+	keep_document(p, ret_digest, TAKE_PTR(text), len);
+	return 0;
+}
+
+/* From an index down to the manifest for the platform. */
+static int descend(struct pull *p, struct err *err)
+{
+	for (int depth = 0; p->manifest.kind == MANIFEST_INDEX; depth++) {
+		AUTO_MANIFEST index = p->manifest;
+		const struct descriptor *entry;
+
+		p->manifest = MANIFEST_INIT;
+		if (depth == INDEX_DEPTH_MAX)
+			return err_set(err, E_LIMIT, "'%s': indexes within indexes, %d deep",
+			               document_what(p), depth);
+		if (manifest_choose(&index, &p->platform, &entry, err) < 0)
+			return err_ctx(err, "'%s'", document_what(p));
+		if (get_manifest(p, digest_format(&entry->digest).s, &entry->digest, entry->size,
+		                 &p->manifest, &p->manifest_digest, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int get_config(struct pull *p, struct err *err)
+{
+	const struct descriptor *d = &p->manifest.config;
+	AUTO_FREE char *what = xasprintf("config of '%s'", document_what(p));
+	AUTO_FREE char *text = NULL;
+
+	if (registry_blob(p->reg, &p->http, d, IMAGE_CONFIG_MAX_BYTES, &text, err) < 0 ||
+	    image_config_parse(what, text, (size_t)d->size, &p->config, err) < 0)
+		return -1;
+	keep_document(p, &d->digest, TAKE_PTR(text), (size_t)d->size);
+	if (p->config.n_diff_ids != p->manifest.n_layers)
+		return err_set(err, E_CORRUPT, "'%s': its config has %zu layers, its manifest %zu",
+		               document_what(p), p->config.n_diff_ids, p->manifest.n_layers);
+	if (p->config.platform.architecture[0] &&
+	    platform_rank(&p->platform, &p->config.platform) < 0) {
+		err_set(err, E_NOT_FOUND, "'%s' is an image for %s, not for %s", document_what(p),
+		        platform_format(&p->config.platform).s, platform_format(&p->platform).s);
+		return err_hint(err, "to have it all the same: --platform %s",
+		                platform_format(&p->config.platform).s);
+	}
+	return 0;
+}
+
+/* --- layers --- */
+
+static int lease_content(struct pull *p, struct err *err)
+{
+	AUTO_FREE struct digest *digests = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->config.n_diff_ids; i++)
+		VEC_PUSH(digests, n, p->config.diff_ids[i]);
+	for (size_t i = 0; i < p->n_documents; i++)
+		VEC_PUSH(digests, n, p->documents[i].digest);
+	return lease_add(p->store, &p->lease, digests, n, err);
+}
+
+static bool is_listed(const struct fetch_layer *list, size_t n, const struct digest *diff_id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (digest_equal(&list[i].diff_id, diff_id))
+			return true;
+	return false;
+}
+
+static int get_layers(struct pull *p, size_t *ret_fetched, struct err *err)
+{
+	const struct pull_options *o = p->options;
+	struct fetch_options options = { .max_parallel = o->max_parallel,
+		                         .progress = o->progress,
+		                         .cancel = o->cancel,
+		                         .stop = &p->stop };
+	AUTO_FREE struct fetch_layer *wanted = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->manifest.n_layers; i++) {
+		const struct descriptor *blob = &p->manifest.layers[i];
+		struct fetch_layer l = { .blob = blob, .diff_id = p->config.diff_ids[i] };
+		struct digest_text id = digest_short_text(&blob->digest);
+
+		if (layer_store_has(p->store->layers, &l.diff_id)) {
+			image_report(o->progress, IMAGE_STAGE_EXISTS, id.s, 0, blob->size, NULL);
+		} else if (!is_listed(wanted, n, &l.diff_id)) {
+			image_report(o->progress, IMAGE_STAGE_WAIT, id.s, 0, blob->size, NULL);
+			VEC_PUSH(wanted, n, l);
+		}
+	}
+	return fetch_layers(p->store, p->reg, wanted, n, &options, ret_fetched, err);
+}
+
+static int measure_layers(struct pull *p, struct err *err)
+{
+	p->layer_sizes = xcalloc(p->config.n_diff_ids + 1, sizeof(*p->layer_sizes));
+	for (size_t i = 0; i < p->config.n_diff_ids; i++) {
+		struct layer_info info;
+
+		if (layer_store_info(p->store->layers, &p->config.diff_ids[i], &info, err) < 0)
+			return -1;
+		p->layer_sizes[i] = info.tar_bytes;
+	}
+	return 0;
+}
+
+static int record(struct pull *p, struct err *err)
+{
+	AUTO_FREE struct image_blob *blobs = xcalloc(p->n_documents + 1, sizeof(*blobs));
+	struct image_new new = { .id = p->manifest.config.digest,
+		                 .config = &p->config,
+		                 .layer_sizes = p->layer_sizes,
+		                 .manifest = p->manifest_digest,
+		                 .blobs = blobs,
+		                 .n_blobs = p->n_documents,
+		                 .name = p->ref.has_digest ? NULL : p->name,
+		                 .target = p->target,
+		                 .repo = p->repo };
+
+	for (size_t i = 0; i < p->n_documents; i++) {
+		const struct document *d = &p->documents[i];
+
+		blobs[i] = (struct image_blob){ .digest = d->digest, .size = d->len };
+		if (blob_put(p->store, &d->digest, d->text, d->len, err) < 0)
+			return -1;
+	}
+	return image_record(p->store, &new, err);
+}
+
+/* --- the whole --- */
+
+static int open_registry(struct pull *p, struct err *err)
+{
+	const struct pull_options *o = p->options;
+	struct registry_options options = { .tls_verify = o->tls_verify,
+		                            .creds = o->creds,
+		                            .authfile = o->authfile,
+		                            .cert_dir = o->cert_dir,
+		                            .max_retries = o->max_retries,
+		                            .cancel = o->cancel,
+		                            .stop = &p->stop };
+
+	if (registry_new(p->ref.domain, p->ref.path, &options, &p->reg, err) < 0)
+		return -1;
+	return http_init(&p->http, registry_policy(p->reg), err);
+}
+
+static int pull_from_registry(struct pull *p, struct pull_result *ret, struct err *err)
+{
+	AUTO_FREE char *reference =
+		xstrdup(p->ref.has_digest ? digest_format(&p->ref.digest).s : p->ref.tag);
+	size_t fetched = 0;
+	int r;
+
+	image_report(p->options->progress, IMAGE_STAGE_RESOLVE, document_what(p), 0, 0, NULL);
+	if (open_registry(p, err) < 0 ||
+	    get_manifest(p, reference, p->ref.has_digest ? &p->ref.digest : NULL, 0, &p->manifest,
+	                 &p->target, err) < 0)
+		return -1;
+	p->manifest_digest = p->target;
+	r = is_unchanged(p, ret, err);
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (descend(p, err) < 0 || get_config(p, err) < 0 ||
+	    lease_begin(p->store, &p->lease, err) < 0)
+		return -1;
+	if (lease_content(p, err) < 0 || get_layers(p, &fetched, err) < 0 ||
+	    image_cancelled(p->options->cancel, err) < 0 || measure_layers(p, err) < 0 ||
+	    record(p, err) < 0)
+		return -1;
+	ret->id = xstrdup(digest_format(&p->manifest.config.digest).s);
+	ret->name = xstrdup(p->name);
+	ret->digest = p->target;
+	ret->changed = true;
+	return 0;
+}
+
+static int prepare(struct pull *p, struct err *err)
+{
+	if (image_ref_parse(p->asked, &p->ref, err) < 0)
+		return -1;
+	p->name = image_ref_name(&p->ref);
+	p->repo = image_ref_repo(&p->ref);
+	if (!p->options->platform) {
+		p->platform = platform_host();
+		return 0;
+	}
+	return platform_parse(p->options->platform, &p->platform, err);
+}
+
+static int pull_by_policy(struct pull *p, struct pull_result *ret, struct err *err)
+{
+	enum pull_policy policy = p->options->policy;
+	struct pull_result local = PULL_RESULT_INIT;
+	int have = 0;
+
+	if (prepare(p, err) < 0)
+		return -1;
+	if (policy != PULL_ALWAYS)
+		have = find_local(p, &local, err);
+	if (have < 0)
+		return -1;
+	if (have && policy != PULL_NEWER) {
+		*ret = local;
+		return 0;
+	}
+	if (policy == PULL_NEVER) {
+		err_set(err, E_NOT_FOUND, "no such image: '%.300s', and it may not be pulled",
+		        p->asked);
+		return err_hint(err, "pull it first: dhow pull %.120s", p->asked);
+	}
+	if (pull_from_registry(p, ret, err) == 0) {
+		pull_result_done(&local);
+		return 0;
+	}
+	if (have && (err->code == E_NETWORK || err->code == E_TIMEOUT)) {
+		log_debug("%s: the image that is here serves", err->msg);
+		*ret = local;
+		return 0;
+	}
+	pull_result_done(&local);
+	return -1;
+}
+
+int image_pull(struct image_store *store, const char *ref, const struct pull_options *options,
+               struct pull_result *ret, struct err *err)
+{
+	struct pull p = { .store = store, .options = options, .asked = ref, .lease = LEASE_INIT };
+	int r = pull_by_policy(&p, ret, err);
+
+	/* layers that came whole are kept a while for the next attempt */
+	lease_end(store, &p.lease, r < 0);
+	pull_done(&p);
+	return r;
+}

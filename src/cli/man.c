@@ -42,7 +42,7 @@ static void print_options(const struct opt *const *tables)
 				print_option(o);
 }
 
-static void print_page(const char *program, const struct command *cmd)
+static void print_synopsis(const char *program, const struct command *cmd)
 {
 	bool any = cmd->tables[0] && cmd->tables[0]->kind;
 
@@ -52,18 +52,57 @@ static void print_page(const char *program, const struct command *cmd)
 		print_escaped(cmd->args);
 	}
 	fputs("\n\n", stdout);
-	print_options(cmd->tables);
 }
 
-/* "" prints the global options, "--list" the names of all pages. */
+/* The command of its own that a member of a group stands for, or NULL. */
+static const struct command *same_as(const struct command *sub, const struct command *all)
+{
+	for (; all->name; all++)
+		if (all->run && all->run == sub->run)
+			return all;
+	return NULL;
+}
+
+static void print_group(const struct command *group, const struct command *all, bool synopsis)
+{
+	AUTO_FREE char *program = xasprintf("dhow %s", group->name);
+
+	for (const struct command *sub = group->sub; sub->name; sub++) {
+		const struct command *same = same_as(sub, all);
+
+		if (synopsis) {
+			print_synopsis(program, sub);
+			continue;
+		}
+		printf("## %s %s\n\n%s", program, sub->name, sub->summary);
+		if (same) {
+			printf(": the same as *dhow %s*, see *dhow-%s*(1).\n\n", same->name,
+			       same->name);
+			continue;
+		}
+		fputs(".\n\n", stdout);
+		print_options(sub->tables);
+	}
+}
+
+/* __man --list: the names of all pages; __man --commands: as dhow(1) lists them;
+ * __man: the global options;
+ * __man COMMAND synopsis|options: that part of the command's page. */
 static int run_man(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
 {
 	const struct opt *const globals[] = { cli_global_options, NULL };
 	AUTO_FREE struct command *all = cli_flat();
 	const struct command *cmd;
+	bool synopsis = argc > 2 && !strcmp(argv[2], "synopsis");
 
 	if (argc < 2) {
 		print_options(globals);
+		return 0;
+	}
+	if (!strcmp(argv[1], "--commands")) {
+		for (const struct command *c = all; c->name; c++)
+			if (!c->hidden)
+				printf("*dhow-%s*(1)\n\t%s.\n\n", c->name, c->summary);
 		return 0;
 	}
 	if (!strcmp(argv[1], "--list")) {
@@ -75,21 +114,18 @@ static int run_man(struct cmd_ctx *ctx, const struct command *self, int argc, ch
 	cmd = cli_find(argv[1]);
 	if (!cmd)
 		return err_set(&ctx->err, E_NOT_FOUND, "no command '%s'", argv[1]);
-	if (!cmd->sub) {
-		print_page("dhow", cmd);
-		return 0;
-	}
-	for (const struct command *sub = cmd->sub; sub->name; sub++) {
-		AUTO_FREE char *program = xasprintf("dhow %s", cmd->name);
-
-		print_page(program, sub);
-	}
+	if (cmd->sub)
+		print_group(cmd, all, synopsis);
+	else if (synopsis)
+		print_synopsis("dhow", cmd);
+	else
+		print_options(cmd->tables);
 	return 0;
 }
 
 const struct command cmd_man = {
 	.name = "__man",
-	.summary = "Print the options of a command for its man page",
+	.summary = "Print parts of a command's man page",
 	.hidden = true,
 	.run = run_man,
 };

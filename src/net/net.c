@@ -202,6 +202,10 @@ static int attach(struct net *net, const struct net_request *request, struct rt_
 		veth->mtu = request->mtu;
 	memcpy(veth->peer_mac, result->mac, sizeof(veth->peer_mac));
 	rt_add_veth(&b, veth);
+	/* with br_netfilter a container that calls itself by its published port never leaves the
+	 * bridge, and has to get its own frame back */
+	if (result->ports.len)
+		rt_set_hairpin(&b, name);
 	r = nl_transact(fd, &b, NULL, NULL);
 	if (r == -EXFULL)
 		return err_set(err, E_LIMIT, "bridge '%s' has 1023 containers: no room for more",

@@ -33,6 +33,21 @@ void rt_add_veth(struct nl_batch *b, const struct rt_veth *veth)
 	nl_nest_end(b, info);
 }
 
+void rt_set_hairpin(struct nl_batch *b, const char *port_name)
+{
+	struct ifinfomsg head = { 0 };
+	size_t info, data;
+
+	nl_message(b, RTM_NEWLINK, NLM_F_ACK, &head, sizeof(head));
+	nl_attr_str(b, IFLA_IFNAME, port_name);
+	info = nl_nest(b, IFLA_LINKINFO);
+	nl_attr_str(b, IFLA_INFO_SLAVE_KIND, "bridge");
+	data = nl_nest(b, IFLA_INFO_SLAVE_DATA);
+	nl_attr_u8(b, IFLA_BRPORT_MODE, 1);
+	nl_nest_end(b, data);
+	nl_nest_end(b, info);
+}
+
 void rt_add_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6])
 {
 	struct ifinfomsg head = { 0 };

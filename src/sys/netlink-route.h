@@ -16,6 +16,9 @@ struct rt_veth {
 
 /* The host's end comes up at once; the peer has to be set up in its namespace. */
 void rt_add_veth(struct nl_batch *b, const struct rt_veth *veth);
+/* Let the bridge send a frame back through the port it came in by; the port is found by name, so
+ * this can follow rt_add_veth in the same batch. */
+void rt_set_hairpin(struct nl_batch *b, const char *port_name);
 /* A bridge without spanning tree, down, with a fixed MAC (else it changes with its ports). */
 void rt_add_bridge(struct nl_batch *b, const char *name, const uint8_t mac[6]);
 /* Set a link up; mtu 0 leaves it. */

@@ -65,7 +65,7 @@ static int attach_plan(struct cmd_ctx *ctx, const struct container_options *opts
 
 /* What run and create share: the container made, its id in ret_id. */
 static int create(struct cmd_ctx *ctx, struct container_options *opts, struct strv *args,
-                  char ret_id[ID_LEN + 1])
+                  bool for_run, char ret_id[ID_LEN + 1])
 {
 	AUTO_FREE char *image = NULL;
 	AUTO_FD cid_fd = -1;
@@ -79,7 +79,8 @@ static int create(struct cmd_ctx *ctx, struct container_options *opts, struct st
 		return -1;
 	r = cli_ensure_image(ctx, args->items[0], opts, &image);
 	if (r == 0)
-		r = container_create(&ctx->engine, image, opts, ret_id, &ctx->err);
+		r = (for_run ? container_create_for_run : container_create)(
+			&ctx->engine, image, opts, ret_id, &ctx->err);
 	if (r == 0)
 		r = cidfile_write(ctx, opts->cidfile, cid_fd, ret_id);
 	if (r < 0 && opts->cidfile)
@@ -109,7 +110,7 @@ static int do_run(struct cmd_ctx *ctx, const struct command *self, int argc, cha
 
 	container_options_init(&opts);
 	r = cli_parse(ctx, self, &opts, argc, argv, &args);
-	if (r == 0 && (attach_plan(ctx, &opts, &attach) < 0 || create(ctx, &opts, &args, id) < 0))
+	if (r == 0 && (attach_plan(ctx, &opts, &attach) < 0 || create(ctx, &opts, &args, true, id) < 0))
 		r = -1;
 	if (r == 0)
 		r = run_and_stay(ctx, &opts, id, &attach);
@@ -129,7 +130,7 @@ static int do_create(struct cmd_ctx *ctx, const struct command *self, int argc, 
 	container_options_init(&opts);
 	r = cli_parse(ctx, self, &opts, argc, argv, &args);
 	if (r == 0) {
-		r = create(ctx, &opts, &args, id);
+		r = create(ctx, &opts, &args, false, id);
 		if (r == 0)
 			puts(id);
 	}

@@ -7,6 +7,7 @@
 #include "engine/spec-build.h"
 #include "engine/volumes.h"
 #include "image/image.h"
+#include "image/rootfs.h"
 #include "net/port.h"
 #include "sys/pidfd.h"
 
@@ -179,6 +180,17 @@ static void set_owner(struct container_row *row)
 	snprintf(row->boot_id, sizeof(row->boot_id), "%s", engine_boot_id());
 }
 
+/* What `stop` sends is known without the image afterwards. */
+static void take_stop_signal(struct container_options *opts, const struct image_config *image)
+{
+	int number;
+
+	if (opts->stop_signal || !image->stop_signal || signal_parse(image->stop_signal, &number) < 0)
+		return;
+	strv_add(&opts->owned, image->stop_signal);
+	opts->stop_signal = opts->owned.items[opts->owned.len - 1];
+}
+
 static int create(struct engine *e, const char *image_name, struct container_options *opts,
                   bool for_run, char ret_id[ID_LEN + 1], struct err *err)
 {
@@ -198,6 +210,7 @@ static int create(struct engine *e, const char *image_name, struct container_opt
 		return -1;
 	if (volumes_prepare(e, opts, &image.config, err) < 0)
 		return -1;
+	take_stop_signal(opts, &image.config);
 	id_random(row.id);
 	row.image = xstrdup(image_name);
 	row.name = xstrdup(opts->name ? opts->name : "");
@@ -225,17 +238,35 @@ int container_create(struct engine *e, const char *image, struct container_optio
 	return create(e, image, opts, false, ret_id, err);
 }
 
-int container_run(struct engine *e, const char *image, struct container_options *opts,
-                  const struct attach_args *attach,
-                  int (*created)(void *ctx, const char *id, struct err *err), void *ctx,
-                  struct start_result *ret, struct err *err)
+int container_create_for_run(struct engine *e, const char *image, struct container_options *opts,
+                             char ret_id[ID_LEN + 1], struct err *err)
 {
-	*ret = (struct start_result){ 0 };
-	if (create(e, image, opts, true, ret->id, err) < 0)
+	return create(e, image, opts, true, ret_id, err);
+}
+
+int container_mount(struct engine *e, const char *id, int *ret_mount_fd, struct err *err)
+{
+	struct container_row row __attribute__((cleanup(container_row_done))) = { 0 };
+	struct rootfs_plan plan = ROOTFS_PLAN_INIT;
+	struct image_store *images = engine_images(e, err);
+	AUTO_IMAGE image = IMAGE_INIT;
+	AUTO_FD dir = -1;
+	AUTO_FD upper = -1;
+	AUTO_FD work = -1;
+	int r;
+
+	if (!images || record_load(e, id, &row, err) < 0 ||
+	    image_resolve(images, row.image_id, &image, err) < 0)
 		return -1;
-	if (created && created(ctx, ret->id, err) < 0) {
-		container_rm(e, ret->id, CONTAINER_RM_FORCE | CONTAINER_RM_VOLUMES, ERR_IGNORE);
+	dir = container_dir_open(e, id, err);
+	upper = dir < 0 ? -1 : dir_open_at(dir, "upper", err);
+	work = upper < 0 ? -1 : dir_open_at(dir, "work", err);
+	if (work < 0)
 		return -1;
-	}
-	return container_start(e, ret->id, attach, ret, err);
+	r = rootfs_plan_init(&plan, image_store_layers(images), image.config.diff_ids,
+	                     image.config.n_diff_ids, upper, work, 0, err);
+	if (r == 0)
+		r = rootfs_mount(&plan, ret_mount_fd, err);
+	rootfs_plan_done(&plan);
+	return r;
 }

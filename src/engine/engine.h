@@ -138,6 +138,10 @@ int container_inspect(struct engine *e, const char *ref, bool with_size, struct 
  * made for it are added to opts. Leaves nothing behind when it fails. */
 int container_create(struct engine *e, const char *image, struct container_options *opts,
                      char ret_id[ID_LEN + 1], struct err *err);
+/* For `run`: with opts->rm the container belongs to this process until it is started, and is
+ * removed by the next command if this one is killed before. */
+int container_create_for_run(struct engine *e, const char *image, struct container_options *opts,
+                             char ret_id[ID_LEN + 1], struct err *err);
 
 enum attach_streams {
 	ATTACH_STDIN = 1u << 0,
@@ -165,14 +169,6 @@ struct start_result {
 };
 int container_start(struct engine *e, const char *ref, const struct attach_args *attach,
                     struct start_result *ret, struct err *err);
-
-/* create and start in one, for `run`: with opts->rm a container that could not be started, or
- * whose `dhow run` was killed before it started, is removed. created (may be NULL) is called
- * with the id before the start: for --cidfile; its failure ends the run. */
-int container_run(struct engine *e, const char *image, struct container_options *opts,
-                  const struct attach_args *attach,
-                  int (*created)(void *ctx, const char *id, struct err *err), void *ctx,
-                  struct start_result *ret, struct err *err);
 
 /* timeout_s: < -1 is the container's own (--stop-timeout, else 10), -1 waits for ever. E_OK for
  * one that does not run. Returns when it ended and its end is recorded. */

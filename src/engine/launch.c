@@ -67,7 +67,6 @@ static void launch_init(struct launch *l, struct engine *e, struct container_row
 		.ours = { -1, -1, -1 },
 		.theirs = { -1, -1, -1 },
 		.container = RUNTIME_CONTAINER_INIT,
-		.net = NET_RESULT_INIT,
 	};
 	container_options_init(&l->opts);
 	oci_spec_init(&l->spec);

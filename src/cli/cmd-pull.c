@@ -6,6 +6,7 @@
 #include "cli/cli-internal.h"
 #include "cli/progress.h"
 #include "engine/options.h"
+#include "hello/image.h"
 #include "image/pull.h"
 
 struct pull_opts {
@@ -114,6 +115,12 @@ int cli_ensure_image(struct cmd_ctx *ctx, const char *image, const struct contai
 		}
 		if (ctx->err.code != E_NOT_FOUND)
 			return -1;
+		if (hello_image_is_named(image)) {
+			AUTO_IMAGE hello = IMAGE_INIT;
+
+			*ret_name = xstrdup(image);
+			return hello_image_load(store, &hello, &ctx->err);
+		}
 		if (pull_options.policy == PULL_NEVER)
 			return err_hint(&ctx->err, "it was not pulled, because of --pull=never");
 	}

@@ -2,32 +2,22 @@
  *
  * The image has 512-byte blocks and names the tar as its external device (`mount -o device=TAR`):
  * file contents stay where they are in the tar, the image holds inodes, directories and xattrs.
- * No name out of the archive is ever resolved on the host.
+ * Whiteouts become 0:0 character devices, opaque directories get trusted.overlay.opaque=y, so an
+ * image is at once a lower layer for overlayfs. Identical trees give identical images.
  *
- * Layer rules (image-spec, layer.md) are applied here: the last of equal names wins, missing
- * parents are made (0755, owner 0), ".wh.NAME" becomes a 0:0 character device NAME, and
- * ".wh..wh..opq" the xattr trusted.overlay.opaque=y. Names beginning with ".wh..wh." besides that,
- * and overlayfs's own xattrs, are dropped. Hard links resolve inside the layer only.
- *
- * On-disk format: Linux fs/erofs/erofs_fs.h (facts only; see docs/adr). Memory: about 150 bytes
- * an entry besides its name. */
+ * On-disk format: Linux fs/erofs/erofs_fs.h, of which plain, inline and chunk-based inodes, inline
+ * xattrs and one device slot are used. Needs Linux 5.16 (chunks) and, for blocks smaller than a
+ * page, 6.4 or later. */
 #pragma once
 #include "base/err.h"
-#include "codec/tar.h"
+#include "codec/tree.h"
 #include <stdint.h>
 
 #define EROFS_INDEX_BLOCK 512
 
-struct erofs_writer;
-
-struct erofs_writer *erofs_writer_new(void);
-void erofs_writer_free(struct erofs_writer *w);
-DEFINE_FREEP(struct erofs_writer, erofs_writer_free)
-/* Entries in archive order. E_INVALID for a link to nothing or a root that is no directory. */
-int erofs_writer_add(struct erofs_writer *w, const struct tar_entry *e, struct err *err);
-/* Write the image to out_fd (from offset 0). tar_fd is read for data that is not aligned to
- * blocks (sparse files), which is copied into the image; -1 when there is none.
- * tar_bytes: the size of the tar, padded up to a block by the caller. Call once. */
-int erofs_writer_finish(struct erofs_writer *w, int tar_fd, uint64_t tar_bytes, int out_fd,
-                        uint64_t *ret_bytes, struct err *err);
-uint64_t erofs_writer_inodes(const struct erofs_writer *w);
+/* Write the image of a frozen tree to out_fd from its present position, which must be 0.
+ * tar_fd is read for sparse files whose pieces are not aligned to blocks: those are copied into
+ * the image; it may be -1 when there are none. tar_bytes: the size of the tar. Uses the `user`
+ * field of the tree's inodes. E_LIMIT when the image would be out of proportion to the tar. */
+int erofs_write_index(struct tree *t, int tar_fd, uint64_t tar_bytes, int out_fd,
+                      uint64_t *ret_bytes, struct err *err);

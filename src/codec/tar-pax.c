@@ -10,7 +10,7 @@
 
 #define XATTR_PREFIX          "SCHILY.xattr."
 #define XATTR_NAME_MAX        255
-#define XATTR_VALUE_MAX_BYTES 65536
+#define XATTR_VALUE_MAX_BYTES 65535
 
 void tar_pax_init(struct tar_pax *pax)
 {

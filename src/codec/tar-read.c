@@ -52,7 +52,7 @@ static const struct tar_limits default_limits = {
 	.max_entries = 10000000,
 	.max_file_bytes = (uint64_t)1 << 40,
 	.max_pax_bytes = 1 << 20,
-	.max_xattr_bytes = 256 << 10,
+	.max_xattr_bytes = 128 << 10,
 	.max_extents = 65536,
 };
 

@@ -65,7 +65,7 @@ struct tar_limits {
 	uint64_t max_entries;    /* [10 million] */
 	uint64_t max_file_bytes; /* logical size of one file [1 TiB] */
 	size_t max_pax_bytes;    /* one extended header [1 MiB] */
-	size_t max_xattr_bytes;  /* all of one entry [256 KiB]; one value at most 64 KiB */
+	size_t max_xattr_bytes;  /* all of one entry [128 KiB]; one value at most 65535 bytes */
 	size_t max_extents;      /* of one sparse file [65536] */
 };
 

@@ -25,8 +25,17 @@ enum whiteout whiteout_classify(const char *name, const char **ret_base)
 	return WHITEOUT_FILE;
 }
 
-bool xattr_is_overlay(const char *name)
+static bool begins(const char *s, const char *prefix)
 {
-	return !strncmp(name, "trusted.overlay.", strlen("trusted.overlay.")) ||
-	       !strncmp(name, "user.overlay.", strlen("user.overlay."));
+	return !strncmp(s, prefix, strlen(prefix));
+}
+
+bool xattr_is_allowed(const char *name)
+{
+	if (begins(name, "user."))
+		return name[5] && !begins(name, "user.overlay.");
+	if (begins(name, "trusted."))
+		return name[8] && !begins(name, "trusted.overlay.");
+	return !strcmp(name, "security.capability") || !strcmp(name, "system.posix_acl_access") ||
+	       !strcmp(name, "system.posix_acl_default");
 }

@@ -14,5 +14,7 @@ enum whiteout {
 /* name: a normalised path. *ret_base: the last part's deleted name for WHITEOUT_FILE (borrowed
  * from name), else the last part. */
 enum whiteout whiteout_classify(const char *name, const char **ret_base);
-/* trusted.overlay.*, user.overlay.*: dropped from archives. */
-bool xattr_is_overlay(const char *name);
+/* Whether an archive may set it: user.*, trusted.*, security.capability and POSIX ACLs, without
+ * trusted.overlay.* and user.overlay.* (they would steer overlayfs). Others are dropped, as they
+ * mean nothing here (macOS) or would speak for this host's policy (security.selinux, .ima). */
+bool xattr_is_allowed(const char *name);

@@ -31,13 +31,18 @@ START_TEST(names)
 }
 END_TEST
 
-START_TEST(overlay_xattrs)
+START_TEST(xattrs)
 {
-	ck_assert(xattr_is_overlay("trusted.overlay.redirect"));
-	ck_assert(xattr_is_overlay("user.overlay.opaque"));
-	ck_assert(!xattr_is_overlay("user.overlays"));
-	ck_assert(!xattr_is_overlay("security.capability"));
+	ck_assert(!xattr_is_allowed("trusted.overlay.redirect"));
+	ck_assert(!xattr_is_allowed("user.overlay.opaque"));
+	ck_assert(xattr_is_allowed("user.overlays"));
+	ck_assert(xattr_is_allowed("trusted.x"));
+	ck_assert(xattr_is_allowed("security.capability"));
+	ck_assert(xattr_is_allowed("system.posix_acl_default"));
+	ck_assert(!xattr_is_allowed("security.selinux"));
+	ck_assert(!xattr_is_allowed("com.apple.provenance"));
+	ck_assert(!xattr_is_allowed("user."));
 }
 END_TEST
 
-TEST_MAIN("whiteout", names, overlay_xattrs)
+TEST_MAIN("whiteout", names, xattrs)

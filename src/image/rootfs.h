@@ -11,8 +11,10 @@
 #include <stddef.h>
 
 enum rootfs_flags {
-	ROOTFS_READ_ONLY = 1u << 0, /* no upper layer; upper_fd and work_fd are ignored */
-	ROOTFS_VOLATILE = 1u << 1,  /* no syncs on the upper: only for --rm, lost on a crash */
+	/* No upper layer; upper_fd and work_fd are ignored. For mounting an image to look at: a
+	 * container with --read-only still needs an upper layer for its mount points. */
+	ROOTFS_READ_ONLY = 1u << 0,
+	ROOTFS_VOLATILE = 1u << 1, /* no syncs on the upper: only for --rm, lost on a crash */
 };
 
 struct rootfs_layer {

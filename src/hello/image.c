@@ -18,8 +18,12 @@ static const uint8_t program[] = {
 
 bool hello_image_is_named(const char *name)
 {
-	static const char *const names[] = { "hello", NAME, "docker.io/library/hello",
-		                             "docker.io/library/" NAME };
+	static const char *const names[] = {
+		"hello",
+		NAME,
+		"docker.io/library/hello",
+		("docker.io/library/" NAME),
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (!strcmp(name, names[i]))

@@ -57,6 +57,13 @@ void net_free(struct net *net)
 	free(net);
 }
 
+/* Hand the result over to *to; what it owned is the receiver's now. */
+static void move_result(struct net_result *to, struct net_result *from)
+{
+	*to = *from;
+	*from = NET_RESULT_INIT;
+}
+
 void net_result_done(struct net_result *result)
 {
 	for (size_t i = 0; i < result->hold_fds_len; i++)
@@ -181,9 +188,11 @@ static int configure_container(const struct net_request *request, const struct n
 	return r;
 }
 
-static int attach(struct net *net, const struct net_request *request, struct rt_veth *veth,
+/* `link` says which bridge and MTU; the rest of it is filled in here. */
+static int attach(struct net *net, const struct net_request *request, const struct rt_veth *link,
                   const struct net_result *result, struct err *err)
 {
+	struct rt_veth veth = *link;
 	AUTO_NL_BATCH b = NL_BATCH_INIT;
 	AUTO_FD fd = nl_open(NETLINK_ROUTE);
 	char random[ID_SHORT_LEN + 1], name[IFNAMSIZ];
@@ -195,13 +204,13 @@ static int attach(struct net *net, const struct net_request *request, struct rt_
 	 * for the old name */
 	id_random_short(random);
 	snprintf(name, sizeof(name), "dh%s", random);
-	veth->host_name = name;
-	veth->peer_name = CTR_INTERFACE;
-	veth->peer_netns_fd = request->netns_fd;
+	veth.host_name = name;
+	veth.peer_name = CTR_INTERFACE;
+	veth.peer_netns_fd = request->netns_fd;
 	if (request->mtu)
-		veth->mtu = request->mtu;
-	memcpy(veth->peer_mac, result->mac, sizeof(veth->peer_mac));
-	rt_add_veth(&b, veth);
+		veth.mtu = request->mtu;
+	memcpy(veth.peer_mac, result->mac, sizeof(veth.peer_mac));
+	rt_add_veth(&b, &veth);
 	/* with br_netfilter a container that calls itself by its published port never leaves the
 	 * bridge, and has to get its own frame back */
 	if (result->ports.len)
@@ -240,8 +249,7 @@ int net_setup(struct net *net, const struct net_request *request, struct net_res
 		(void)net_teardown(net, request->container_id, ERR_IGNORE);
 		return err_ctx(err, "network");
 	}
-	*ret = result;
-	result = NET_RESULT_INIT;
+	move_result(ret, &result);
 	return 0;
 }
 
@@ -365,8 +373,7 @@ int net_lookup(struct net *net, const char *container_id, struct net_result *ret
 	snprintf(result.bridge, sizeof(result.bridge), "%s", net->bridge);
 	if (net_list_ports(net, container_id, &result.ports, err) < 0)
 		return -1;
-	*ret = result;
-	result = NET_RESULT_INIT;
+	move_result(ret, &result);
 	return 0;
 }
 

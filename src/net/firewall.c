@@ -11,6 +11,7 @@
 #include <linux/rtnetlink.h>
 
 #include "base/log.h"
+#include "sys/conntrack.h"
 #include "sys/nft.h"
 
 /* The table of a root, as `nft list table inet dhow` shows it, for bridge dhow0 and 10.88.0.0/16:
@@ -359,6 +360,28 @@ static int rebuild(struct net *net, const struct subnet *s, bool has_table, stru
 	return r < 0 ? explain(net, &b, r, "make the rules", err) : 0;
 }
 
+/* A client that kept sending to a UDP port before it was published, or while the last container had
+ * it, is remembered without our translation or with the old one for as long as it sends. */
+static int forget_udp(struct net *net, const struct publish_entry *entries, size_t len,
+                      struct err *err)
+{
+	struct port_set ports = { { 0 } };
+	bool any = false;
+	int r;
+
+	for (size_t i = 0; i < len; i++) {
+		if (entries[i].port.protocol != IPPROTO_UDP)
+			continue;
+		port_set_add(&ports, entries[i].port.host_port);
+		any = true;
+	}
+	r = any ? conntrack_forget_udp(net->nft_fd, &ports) : 0;
+	/* without connection tracking of its own interface there is nothing to forget */
+	if (r < 0 && r != -EINVAL && r != -EOPNOTSUPP)
+		return err_sys(err, -r, "make the kernel forget old UDP connections");
+	return 0;
+}
+
 int firewall_publish(struct net *net, const struct publish_entry *entries, size_t len,
                      struct err *err)
 {
@@ -374,7 +397,9 @@ int firewall_publish(struct net *net, const struct publish_entry *entries, size_
 	add_elements(net, NFT_ADD, entries, len, &b);
 	nft_batch_end(&b);
 	r = nl_transact(fd, &b, NULL, NULL);
-	return r < 0 ? explain(net, &b, r, "publish ports", err) : 0;
+	if (r < 0)
+		return explain(net, &b, r, "publish ports", err);
+	return forget_udp(net, entries, len, err);
 }
 
 int firewall_unpublish(struct net *net, const struct publish_entry *entries, size_t len,

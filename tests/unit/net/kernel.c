@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "base/proc.h"
 #include "net/net-internal.h"
 #include "sys/netlink-route.h"
 
@@ -304,6 +305,57 @@ START_TEST(published_ports_answer_everywhere_they_should)
 }
 END_TEST
 
+/* A UDP client that has been sending before the port is published, from one socket all the time. */
+static int persist(void *ctx)
+{
+	const struct question *q = ctx;
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(q->to.port),
+		.sin_addr = q->to.ip,
+	};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	char answer[4];
+
+	for (int i = 0; i < 100; i++) {
+		sendto(fd, "?", 1, 0, (struct sockaddr *)&to, sizeof(to));
+		if (i == 0 && write(q->to.ready, "r", 1) != 1)
+			return 3;
+		if (poll(&poll_fd, 1, 50) == 1 && recv(fd, answer, sizeof(answer), 0) == 4)
+			return 0;
+	}
+	return 2;
+}
+
+START_TEST(old_udp_senders_reach_a_new_container)
+{
+	static const char *const ports[] = { "18081:81/udp", NULL };
+	struct question q = { { ip(HOST_IP), 18081, SOCK_DGRAM, -1 }, { INADDR_ANY } };
+	struct ctr first, a;
+	pid_t server, client;
+	int ready[2];
+	char byte;
+
+	begin();
+	ctr_start(&first, "first"); /* connection tracking begins with the first rules */
+	ctr_start(&a, "a");
+	CHECK_OK(ctr_connect(&first, NULL));
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+	q.to.ready = ready[1];
+	/* from a container, so that it is forwarded and tracked like a neighbour's packets */
+	client = spawn(first.ns_fd, persist, &q);
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	server = start_server(a.ns_fd, any, 81, SOCK_DGRAM);
+	CHECK_OK(ctr_connect(&a, ports));
+	ck_assert_int_eq(exit_code(client), 0);
+	stop_server(server);
+	ctr_end(&a);
+	ctr_end(&first);
+	end();
+}
+END_TEST
+
 START_TEST(only_the_hosts_own_addresses_are_redirected)
 {
 	static const char *const ports[] = { "80:80", NULL };
@@ -352,6 +404,50 @@ START_TEST(the_rules_come_back_after_a_flush)
 	stop_server(server);
 	ctr_end(&a);
 	ctr_end(&b);
+	end();
+}
+END_TEST
+
+static int nft(const char *what)
+{
+	const char *const argv[] = { "nft", what, NULL };
+	int status = -1;
+
+	if (proc_run(&(struct proc_spec){ .argv = argv, .stdin_fd = -1 }, &status, &e) < 0)
+		return -1;
+	return proc_exit_code(status);
+}
+
+START_TEST(a_forward_policy_of_drop_is_passed)
+{
+	static const char *const ports[] = { "18080:80", NULL };
+	struct ctr a, b;
+	pid_t server;
+
+	/* what dockerd leaves behind with iptables-nft */
+	begin();
+	ck_assert_int_eq(nft("add table ip filter; add chain ip filter FORWARD { type filter hook "
+	                     "forward priority 0; policy drop; }; add chain ip filter DOCKER-USER; "
+	                     "add rule ip filter FORWARD jump DOCKER-USER"),
+	                 0);
+	ctr_start(&a, "a");
+	ctr_start(&b, "b");
+	CHECK_OK(ctr_connect(&a, ports));
+	CHECK_OK(ctr_connect(&b, NULL)); /* looks again, adds nothing */
+	server = start_server(a.ns_fd, any, 80, SOCK_STREAM);
+	ck_assert_int_eq(ask(b.ns_fd, ip(HOST_IP), 18080, SOCK_STREAM, any), 0);
+	/* docker starts anew and has forgotten us: the next look puts it right */
+	ck_assert_int_eq(nft("flush chain ip filter DOCKER-USER"), 0);
+	ck_assert_int_eq(ask(b.ns_fd, ip(HOST_IP), 18080, SOCK_STREAM, any), 2);
+	CHECK_OK(net_reload(net, &e));
+	ck_assert_int_eq(ask(b.ns_fd, ip(HOST_IP), 18080, SOCK_STREAM, any), 0);
+	stop_server(server);
+	ctr_end(&a);
+	ctr_end(&b);
+	CHECK_OK(net_destroy(net, &e));
+	/* only an empty chain without users can be deleted */
+	ck_assert_int_eq(nft("flush chain ip filter FORWARD; delete chain ip filter DOCKER-USER"),
+	                 0);
 	end();
 }
 END_TEST
@@ -479,7 +575,8 @@ END_TEST
 #define main run_tests
 int run_tests(void);
 TEST_MAIN("net-kernel", containers_reach_each_other, published_ports_answer_everywhere_they_should,
-          only_the_hosts_own_addresses_are_redirected, the_rules_come_back_after_a_flush,
+          old_udp_senders_reach_a_new_container, only_the_hosts_own_addresses_are_redirected,
+          the_rules_come_back_after_a_flush, a_forward_policy_of_drop_is_passed,
           inside_there_is_no_ipv6, a_failure_leaves_nothing, what_the_dead_had_is_swept,
           many_at_once_get_addresses_of_their_own)
 #undef main

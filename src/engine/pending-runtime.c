@@ -55,3 +55,9 @@ WEAK int runtime_cgroup(const struct runtime_state *s, struct cgroup *ret, struc
 {
 	return PENDING(err);
 }
+
+WEAK int runtime_ps(int state_root_fd, const char *id, pid_t **ret_pids, size_t *ret_count,
+                    struct err *err)
+{
+	return PENDING(err);
+}

@@ -179,7 +179,7 @@ static int list_images(struct cmd_ctx *ctx, struct image_store *store, const str
 	AUTO_STRV seen = STRV_INIT;
 	const char *layout =
 		o->digests ? "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{"
-	                     "{.Size}}"
+			     "{.Size}}"
 			   : "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
 	char id[13];
 

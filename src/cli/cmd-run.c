@@ -79,8 +79,8 @@ static int create(struct cmd_ctx *ctx, struct container_options *opts, struct st
 		return -1;
 	r = cli_ensure_image(ctx, args->items[0], opts, &image);
 	if (r == 0)
-		r = (for_run ? container_create_for_run : container_create)(
-			&ctx->engine, image, opts, ret_id, &ctx->err);
+		r = (for_run ? container_create_for_run
+		             : container_create)(&ctx->engine, image, opts, ret_id, &ctx->err);
 	if (r == 0)
 		r = cidfile_write(ctx, opts->cidfile, cid_fd, ret_id);
 	if (r < 0 && opts->cidfile)
@@ -110,7 +110,8 @@ static int do_run(struct cmd_ctx *ctx, const struct command *self, int argc, cha
 
 	container_options_init(&opts);
 	r = cli_parse(ctx, self, &opts, argc, argv, &args);
-	if (r == 0 && (attach_plan(ctx, &opts, &attach) < 0 || create(ctx, &opts, &args, true, id) < 0))
+	if (r == 0 &&
+	    (attach_plan(ctx, &opts, &attach) < 0 || create(ctx, &opts, &args, true, id) < 0))
 		r = -1;
 	if (r == 0)
 		r = run_and_stay(ctx, &opts, id, &attach);

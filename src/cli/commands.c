@@ -108,7 +108,8 @@ static const struct command *const container_group_commands[] = {
 	&cmd_attach, &cmd_cp, &cmd_top, &cmd_port, &cmd_rename, NULL
 };
 static const struct command *const image_group_commands[] = {
-	&cmd_rmi, &cmd_tag, &cmd_untag, &cmd_history, &cmd_save, &cmd_load, &cmd_import, NULL
+	&cmd_rmi, &cmd_tag, &cmd_untag, &cmd_history, &cmd_save, &cmd_load, &cmd_import,
+	&cmd_login, &cmd_logout, NULL
 };
 static const struct command *const system_group_commands[] = {
 	&cmd_inspect, &cmd_events, &cmd_info, &cmd_version, &cmd_completion, NULL

@@ -309,10 +309,10 @@ static const char bash_script[] =
 	"\tcase $directive in\n"
 	"\t0) compopt -o filenames 2>/dev/null\n"
 	"\t   while IFS= read -r line; do COMPREPLY+=(\"$line\"); done < <(compgen -f -- \"$cur\") "
-        ";;\n"
+	";;\n"
 	"\t16) compopt -o filenames 2>/dev/null\n"
 	"\t   while IFS= read -r line; do COMPREPLY+=(\"$line\"); done < <(compgen -d -- \"$cur\") "
-        ";;\n"
+	";;\n"
 	"\tesac\n"
 	"\tdeclare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions \"$cur\"\n"
 	"}\n"
@@ -341,7 +341,7 @@ static const char zsh_script[] =
 	"\tesac\n"
 	"}\n"
 	"if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _dhow \"$@\"; else compdef _dhow "
-        "dhow; fi\n";
+	"dhow; fi\n";
 
 static const char fish_script[] = "# fish completion for dhow: asks dhow itself\n"
 				  "function __dhow_complete\n"

@@ -26,6 +26,8 @@ void registry_free(struct registry *reg);
 DEFINE_FREEP(struct registry, registry_free)
 const struct http_policy *registry_policy(const struct registry *reg);
 
+/* Ask the registry itself (path ""): 0 when it lets us in with our credentials. */
+int registry_ping(struct registry *reg, struct http *http, struct err *err);
 /* A manifest or index by tag or digest. Verified when expected is given (else its digest is
  * computed). ret_type: as served, NULL when absent. Retries what may pass. Caller frees. */
 int registry_manifest(struct registry *reg, struct http *http, const char *reference,

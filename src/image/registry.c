@@ -290,7 +290,9 @@ static int get_token(struct registry *reg, struct http *http, const struct chall
 	AUTO_FREE char *basic = NULL;
 	AUTO_FREE char *form = NULL;
 	AUTO_FREE char *url = NULL;
-	AUTO_FREE char *default_scope = xasprintf("repository:%s:pull", reg->path);
+	/* a login (no repository) asks for no right but to be known */
+	AUTO_FREE char *default_scope =
+		reg->path[0] ? xasprintf("repository:%s:pull", reg->path) : xstrdup("");
 	AUTO_FREE char *service = http_escape(c->service ? c->service : "");
 	AUTO_FREE char *scope = http_escape(c->scope ? c->scope : default_scope);
 	struct http_request q = { .method = "GET", .max_body = TOKEN_MAX };
@@ -446,8 +448,9 @@ static int request_once(struct registry *reg, struct http *http, struct http_req
 		generation = reg->generation;
 		authorization = xstrdup_null(reg->authorization);
 		pthread_mutex_unlock(&reg->lock);
-		url = xasprintf("%s://%s/v2/%s/%s", scheme_text(scheme), reg->host, reg->path,
-		                url_path);
+		/* without a repository: the registry's own address, which tells who may come in */
+		url = xasprintf("%s://%s/v2/%s%s%s", scheme_text(scheme), reg->host, reg->path,
+		                reg->path[0] ? "/" : "", url_path);
 		q->url = url;
 		q->authorization = authorization;
 		result = http_perform(http, q, r, err);
@@ -502,6 +505,15 @@ static int request(struct registry *reg, struct http *http, struct http_request 
 		if (registry_wait(reg, attempt, r->retry_after_s, err) < 0)
 			return -1;
 	}
+}
+
+int registry_ping(struct registry *reg, struct http *http, struct err *err)
+{
+	AUTO_RESPONSE r = HTTP_RESPONSE_INIT;
+	AUTO_FREE char *what = xasprintf("log in to '%s'", reg->domain);
+	struct http_request q = { .method = "GET", .max_body = HTTP_ERROR_BODY_MAX };
+
+	return request(reg, http, &q, "", what, &r, err);
 }
 
 int registry_manifest(struct registry *reg, struct http *http, const char *reference,

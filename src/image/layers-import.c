@@ -15,9 +15,13 @@
 #define IN_SLOTS        4
 #define IN_BYTES        ((size_t)128 << 10)
 #define OUT_SLOTS       3
-#define OUT_BYTES       ((size_t)512 << 10)
+#define OUT_BYTES       ((size_t)1 << 20)
 #define SLOTS_MAX       4
+#define SLOT_ALIGN      4096
 #define WRITEBACK_BYTES ((uint64_t)16 << 20) /* start writing to the disk this often */
+/* From here on the page cache is passed by: filling it costs more than the disk does, and would
+ * push out what is in use. What came before stays cached, so small layers are warm. */
+#define DIRECT_FROM_BYTES ((uint64_t)16 << 20)
 
 /* A bounded queue of buffers between one producer and one consumer. */
 struct ring {
@@ -59,6 +63,7 @@ struct layer_import {
 	struct tar_reader *tar;
 	struct tree *tree;
 	uint64_t written, written_back;
+	bool is_direct, no_direct; /* writing past the page cache */
 	struct digest diff_id;
 
 	uint8_t *slot; /* of `in`, being filled by push */
@@ -74,7 +79,8 @@ static void ring_init(struct ring *r, size_t n_slots, size_t slot_bytes)
 	r->n_slots = n_slots;
 	r->slot_bytes = slot_bytes;
 	for (size_t i = 0; i < n_slots; i++)
-		r->slots[i] = xmalloc(slot_bytes);
+		if (posix_memalign((void **)&r->slots[i], SLOT_ALIGN, slot_bytes) != 0)
+			abort();
 }
 
 static void ring_done(struct ring *r)
@@ -229,6 +235,37 @@ static void *inflate_main(void *arg)
 	return NULL;
 }
 
+/* O_DIRECT needs whole blocks: all pieces but the last are. */
+static void choose_direct(struct layer_import *im, size_t len)
+{
+	bool want = im->written >= DIRECT_FROM_BYTES && len == OUT_BYTES && !im->no_direct;
+	int flags;
+
+	if (want == im->is_direct)
+		return;
+	flags = fcntl(im->tar_fd, F_GETFL);
+	flags = want ? flags | O_DIRECT : flags & ~O_DIRECT;
+	if (fcntl(im->tar_fd, F_SETFL, flags) < 0)
+		im->no_direct = true;
+	else
+		im->is_direct = want;
+}
+
+static int write_out(struct layer_import *im, const uint8_t *p, size_t len)
+{
+	int r;
+
+	choose_direct(im, len);
+	r = fd_write_all(im->tar_fd, p, len);
+	if (r == -EINVAL && im->is_direct) {
+		/* this file system only said yes */
+		im->no_direct = true;
+		choose_direct(im, len);
+		r = fd_write_all(im->tar_fd, p, len);
+	}
+	return r;
+}
+
 static int write_piece(struct layer_import *im, const uint8_t *p, size_t len, struct err *err)
 {
 	int r;
@@ -236,7 +273,7 @@ static int write_piece(struct layer_import *im, const uint8_t *p, size_t len, st
 	digester_update(im->digester, p, len);
 	if (tar_reader_push(im->tar, p, len, err) < 0)
 		return -1;
-	r = fd_write_all(im->tar_fd, p, len);
+	r = write_out(im, p, len);
 	if (r < 0) {
 		err_sys(err, -r, "write %s", format_size(im->written + len).s);
 		return r == -ENOSPC || r == -EDQUOT
@@ -245,7 +282,7 @@ static int write_piece(struct layer_import *im, const uint8_t *p, size_t len, st
 	}
 	im->written += len;
 	/* the disk works while we do, and the sync at the end has little left */
-	if (im->written - im->written_back >= WRITEBACK_BYTES) {
+	if (!im->is_direct && im->written - im->written_back >= WRITEBACK_BYTES) {
 		sync_file_range(im->tar_fd, (off_t)im->written_back,
 		                (off_t)(im->written - im->written_back), SYNC_FILE_RANGE_WRITE);
 		im->written_back = im->written;

@@ -408,12 +408,16 @@ START_TEST(the_rules_come_back_after_a_flush)
 }
 END_TEST
 
+static struct strbuf nft_output = { .buf = strbuf_empty_ };
+
 static int nft(const char *what)
 {
 	const char *const argv[] = { "nft", what, NULL };
 	int status = -1;
 
-	if (proc_run(&(struct proc_spec){ .argv = argv, .stdin_fd = -1 }, &status, &e) < 0)
+	strbuf_reset(&nft_output);
+	if (proc_run(&(struct proc_spec){ .argv = argv, .stdin_fd = -1, .ret_out = &nft_output },
+	             &status, &e) < 0)
 		return -1;
 	return proc_exit_code(status);
 }

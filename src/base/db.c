@@ -103,6 +103,9 @@ int db_open(int dir_fd, const char *name, unsigned flags, struct db **ret, struc
 	}
 	sqlite3_extended_result_codes(db->conn, 1);
 	sqlite3_busy_timeout(db->conn, DB_BUSY_TIMEOUT_MS);
+	/* Commands come and go: without this each one would write the log back into the database,
+	 * wait for the disk three times and unlink the log, for the next one to make it anew. */
+	sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (ensure_wal(db, err) < 0 || pragma(db, "PRAGMA synchronous=NORMAL", err) < 0 ||
 	    pragma(db, "PRAGMA foreign_keys=ON", err) < 0)
 		return -1;

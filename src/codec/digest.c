@@ -1,7 +1,7 @@
 #include "codec/digest.h"
 
-#include <openssl/evp.h>
-#include <pthread.h>
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 #include <string.h>
 
 #include "base/id.h"
@@ -16,30 +16,15 @@ static const struct {
 	[DIGEST_SHA512] = { "sha512", 64 },
 };
 
+/* The plain functions of libcrypto, not its EVP layer: that loads its configuration file and looks
+ * algorithms up in providers, which costs a command two milliseconds. Same code below both. */
 struct digester {
-	EVP_MD_CTX *ctx;
 	enum digest_alg alg;
+	union {
+		SHA256_CTX sha256;
+		SHA512_CTX sha512;
+	};
 };
-
-/* Looking an algorithm up costs more than hashing a manifest: once per process. */
-static EVP_MD *fetched[DIGEST_ALG_MAX];
-
-static void fetch_all(void)
-{
-	fetched[DIGEST_SHA256] = EVP_MD_fetch(NULL, "SHA256", NULL);
-	fetched[DIGEST_SHA512] = EVP_MD_fetch(NULL, "SHA512", NULL);
-}
-
-static const EVP_MD *md_of(enum digest_alg alg)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, fetch_all);
-	/* no hash, no verification: there is nothing sane to go on with */
-	if (alg <= DIGEST_NONE || alg >= DIGEST_ALG_MAX || !fetched[alg])
-		abort();
-	return fetched[alg];
-}
 
 static int hex_value(char c)
 {
@@ -137,11 +122,11 @@ bool digest_equal(const struct digest *a, const struct digest *b)
 
 void digest_of(enum digest_alg alg, const void *data, size_t len, struct digest *ret)
 {
-	struct digest d = { .alg = alg, .len = algs[alg].len };
+	struct digester d = { .alg = alg };
 
-	if (EVP_Digest(data, len, d.bytes, NULL, md_of(alg), NULL) != 1)
-		abort();
-	*ret = d;
+	digester_reset(&d);
+	digester_update(&d, data, len);
+	digester_finish(&d, ret);
 }
 
 struct digester *digester_new(enum digest_alg alg)
@@ -149,38 +134,41 @@ struct digester *digester_new(enum digest_alg alg)
 	struct digester *d = xcalloc(1, sizeof(*d));
 
 	d->alg = alg;
-	d->ctx = EVP_MD_CTX_new();
-	if (!d->ctx)
-		abort();
 	digester_reset(d);
 	return d;
 }
 
 void digester_free(struct digester *d)
 {
-	if (!d)
-		return;
-	EVP_MD_CTX_free(d->ctx);
 	free(d);
 }
 
 void digester_reset(struct digester *d)
 {
-	if (EVP_DigestInit_ex2(d->ctx, md_of(d->alg), NULL) != 1)
+	/* no hash, no verification: there is nothing sane to go on with */
+	if (d->alg == DIGEST_SHA256)
+		SHA256_Init(&d->sha256);
+	else if (d->alg == DIGEST_SHA512)
+		SHA512_Init(&d->sha512);
+	else
 		abort();
 }
 
 void digester_update(struct digester *d, const void *data, size_t len)
 {
-	if (EVP_DigestUpdate(d->ctx, data, len) != 1)
-		abort();
+	if (d->alg == DIGEST_SHA256)
+		SHA256_Update(&d->sha256, data, len);
+	else
+		SHA512_Update(&d->sha512, data, len);
 }
 
 void digester_finish(struct digester *d, struct digest *ret)
 {
 	struct digest out = { .alg = d->alg, .len = algs[d->alg].len };
 
-	if (EVP_DigestFinal_ex(d->ctx, out.bytes, NULL) != 1)
-		abort();
+	if (d->alg == DIGEST_SHA256)
+		SHA256_Final(out.bytes, &d->sha256);
+	else
+		SHA512_Final(out.bytes, &d->sha512);
 	*ret = out;
 }

@@ -9,6 +9,14 @@
 
 #define CREATE (NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
 
+/* By default a veth has a queue for every CPU, each with folders in sysfs; it needs none, as it
+ * hands packets over without a lock. */
+static void one_queue(struct nl_batch *b)
+{
+	nl_attr_u32(b, IFLA_NUM_TX_QUEUES, 1);
+	nl_attr_u32(b, IFLA_NUM_RX_QUEUES, 1);
+}
+
 void rt_add_veth(struct nl_batch *b, const struct rt_veth *veth)
 {
 	struct ifinfomsg head = { .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
@@ -18,6 +26,7 @@ void rt_add_veth(struct nl_batch *b, const struct rt_veth *veth)
 	nl_message(b, RTM_NEWLINK, CREATE, &head, sizeof(head));
 	nl_attr_str(b, IFLA_IFNAME, veth->host_name);
 	nl_attr_u32(b, IFLA_MTU, veth->mtu);
+	one_queue(b);
 	nl_attr_u32(b, IFLA_MASTER, (uint32_t)veth->host_master);
 	info = nl_nest(b, IFLA_LINKINFO);
 	nl_attr(b, IFLA_INFO_KIND, "veth", 4);
@@ -26,6 +35,7 @@ void rt_add_veth(struct nl_batch *b, const struct rt_veth *veth)
 	nl_raw(b, &peer_head, sizeof(peer_head));
 	nl_attr_str(b, IFLA_IFNAME, veth->peer_name);
 	nl_attr_u32(b, IFLA_MTU, veth->mtu);
+	one_queue(b);
 	nl_attr(b, IFLA_ADDRESS, veth->peer_mac, sizeof(veth->peer_mac));
 	nl_attr_u32(b, IFLA_NET_NS_FD, (uint32_t)veth->peer_netns_fd);
 	nl_nest_end(b, peer);

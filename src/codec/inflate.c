@@ -194,15 +194,16 @@ static int isal_step(struct inflater *inf, const uint8_t **in, size_t *in_len, v
 	s->next_out = out;
 	s->avail_out = (uint32_t)out_cap;
 	r = isal.run(s);
-	*ret_out = out_cap - s->avail_out;
-	*in += *in_len - s->avail_in;
-	*in_len = s->avail_in;
 	if (r == ISAL_INCORRECT_CHECKSUM)
 		return corrupt_at(inf, "wrong checksum", err);
 	if (r == ISAL_INVALID_WRAPPER || r == ISAL_UNSUPPORTED_METHOD)
 		return corrupt_at(inf, "not a gzip header", err);
 	if (r < 0 || r == ISAL_NEED_DICT)
 		return corrupt_at(inf, "invalid deflate block", err);
+	/* after a failure avail_in may be one below zero, so only now */
+	*ret_out = out_cap - s->avail_out;
+	*in += *in_len - s->avail_in;
+	*in_len = s->avail_in;
 	if (s->block_state == ISAL_BLOCK_FINISH)
 		inf->place = GZIP_BETWEEN;
 	return 0;

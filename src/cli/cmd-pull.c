@@ -47,6 +47,8 @@ static int pull(struct cmd_ctx *ctx, struct image_store *store, const char *ref,
 	cli_catch_signals();
 	r = image_pull(store, ref, options_, ret, &ctx->err);
 	cli_release_signals();
+	if (r < 0 && ctx->err.code == E_INTERRUPTED)
+		err_hint(&ctx->err, "what came whole is kept; pull again to go on");
 	return r;
 }
 

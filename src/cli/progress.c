@@ -12,6 +12,7 @@
 #define SPEED_SPAN_MS 500 /* a speed is measured over at least this long */
 #define BAR_MAX       30
 #define TEXT_MAX      120
+#define PLAIN_WIDTH   SIZE_MAX /* not a terminal: no bar, nothing is cut */
 
 /* One layer (or the reference, while the registry is asked for it). */
 struct item {
@@ -71,7 +72,9 @@ static void add_bar(const struct progress_line *line, size_t cells, struct strbu
 /* The part behind the stage: sizes, speed, text. */
 static void add_detail(const struct progress_line *line, struct strbuf *out)
 {
-	if (line->stage == IMAGE_STAGE_DOWNLOAD && line->total)
+	if (line->stage == IMAGE_STAGE_DOWNLOAD && line->total && !line->done)
+		strbuf_addf(out, "%s", format_size(line->total).s);
+	else if (line->stage == IMAGE_STAGE_DOWNLOAD && line->total)
 		strbuf_addf(out, "%s / %s", format_size(line->done).s, format_size(line->total).s);
 	else if (line->stage == IMAGE_STAGE_DOWNLOAD || line->stage == IMAGE_STAGE_IMPORT)
 		strbuf_addf(out, "%s", line->done ? format_size(line->done).s : "");
@@ -93,7 +96,8 @@ void progress_format(const struct progress_line *line, size_t width, bool color,
 	add_detail(line, &detail);
 	strbuf_addf(&plain, "%.*s  ", (int)(width > 40 ? 64 : 12), line->id);
 	used = plain.len + 12 + 2 + detail.len;
-	if (line->stage == IMAGE_STAGE_DOWNLOAD && line->total && used + 14 < width)
+	if (line->stage == IMAGE_STAGE_DOWNLOAD && line->total && used + 14 < width &&
+	    width != PLAIN_WIDTH)
 		bar = width - used - 5 > BAR_MAX ? BAR_MAX : width - used - 5;
 	if (color)
 		strbuf_addf(&plain, "\033[%sm%-12s\033[0m", stages[line->stage].color, stage);
@@ -212,8 +216,19 @@ static void print_change(struct progress *p, const struct item *item)
 		return;
 	if (item->stage == IMAGE_STAGE_DOWNLOAD)
 		line.done = 0;
-	progress_format(&line, 500, false, &out);
+	progress_format(&line, PLAIN_WIDTH, false, &out);
 	fprintf(stderr, "%s\n", out.buf);
+}
+
+/* The first layer's event: the registry has answered, and the reference's own line goes. */
+static void end_resolving(struct progress *p)
+{
+	for (size_t i = 0; i < p->n_items; i++) {
+		if (p->items[i].stage != IMAGE_STAGE_RESOLVE)
+			continue;
+		p->items[i].stage = IMAGE_STAGE_DONE;
+		p->items[i].printed = true;
+	}
 }
 
 static void on_event(void *ctx, const struct image_event *event)
@@ -224,6 +239,8 @@ static void on_event(void *ctx, const struct image_event *event)
 
 	if (p->quiet)
 		return;
+	if (event->stage != IMAGE_STAGE_RESOLVE && event->stage != IMAGE_STAGE_RETRY)
+		end_resolving(p);
 	item = find_item(p, event->id);
 	is_change = item->stage != event->stage;
 	item->stage = event->stage;

@@ -80,16 +80,23 @@ int cli_choose(struct cmd_ctx *ctx, const struct command *self, const struct str
 
 static volatile sig_atomic_t cancelled;
 
-static void on_signal(int signal)
+/* The work ends by itself soon after the first; a user who insists gets out at the fourth. One
+ * press may arrive twice (from the terminal and from a parent such as timeout(1)). */
+#define SIGNALS_MAX 3
+
+static void on_signal(int number)
 {
-	(void)signal;
-	cancelled = 1;
+	if (cancelled < SIGNALS_MAX) {
+		cancelled++;
+		return;
+	}
+	signal(number, SIG_DFL);
+	raise(number);
 }
 
 void cli_catch_signals(void)
 {
-	/* one more signal ends the program at once, should the work not notice the first */
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction sa = { .sa_handler = on_signal };
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);

@@ -205,8 +205,7 @@ static int create(struct launch *l, struct err *err)
 		.mount_rootfs = mount_rootfs,
 		.mount_rootfs_ctx = l,
 		.stdio = { l->theirs[0], l->theirs[1], l->theirs[2] },
-		.flags = RUNTIME_START_BY_FD | RUNTIME_SAVE_CONFIG |
-		         (cgroups_usable(l->e) ? 0 : RUNTIME_NO_CGROUP),
+		.flags = RUNTIME_START_BY_FD | (cgroups_usable(l->e) ? 0 : RUNTIME_NO_CGROUP),
 	};
 
 	/* a launch that was killed half-way may have left its state */

@@ -90,7 +90,7 @@ static int target_close(struct cmd_ctx *ctx, const char *path, struct target *t,
 
 static int save(struct cmd_ctx *ctx, const struct archive_opts *o, const struct strv *names)
 {
-	AUTO_PROGRESS *progress = progress_new(o->quiet || !o->output);
+	AUTO_PROGRESS *progress = progress_new("writing", o->quiet || !o->output);
 	struct archive_options options = { .progress = progress_events(progress),
 		                           .cancel = cli_cancelled() };
 	struct image_store *store;
@@ -153,7 +153,7 @@ static int run_load(struct cmd_ctx *ctx, const struct command *self, int argc, c
 		return -1;
 	store = cli_images(ctx);
 	if (store) {
-		AUTO_PROGRESS *progress = progress_new(o.quiet);
+		AUTO_PROGRESS *progress = progress_new("reading", o.quiet);
 		struct archive_options options = { .platform = o.platform,
 			                           .progress = progress_events(progress),
 			                           .cancel = cli_cancelled() };
@@ -171,7 +171,7 @@ static int run_load(struct cmd_ctx *ctx, const struct command *self, int argc, c
 static int import(struct cmd_ctx *ctx, const struct archive_opts *o, int fd, const char *name,
                   char **ret_id)
 {
-	AUTO_PROGRESS *progress = progress_new(o->quiet);
+	AUTO_PROGRESS *progress = progress_new("reading", o->quiet);
 	struct import_options options = {
 		.name = name,
 		.message = o->message,

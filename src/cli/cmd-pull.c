@@ -39,7 +39,7 @@ static const struct opt options[] = {
 static int pull(struct cmd_ctx *ctx, struct image_store *store, const char *ref,
                 struct pull_options *options_, bool quiet, struct pull_result *ret)
 {
-	AUTO_PROGRESS *progress = progress_new(quiet);
+	AUTO_PROGRESS *progress = progress_new("downloading", quiet);
 	int r;
 
 	options_->progress = progress_events(progress);

@@ -30,6 +30,7 @@ struct item {
 
 struct progress {
 	struct image_progress events;
+	const char *verb;
 	bool quiet;
 	bool live;
 	bool color;
@@ -45,7 +46,7 @@ static const struct {
 } stages[IMAGE_STAGE_MAX] = {
 	[IMAGE_STAGE_RESOLVE] = { "resolving", "36" },
 	[IMAGE_STAGE_WAIT] = { "waiting", "2" },
-	[IMAGE_STAGE_DOWNLOAD] = { "downloading", "36" },
+	[IMAGE_STAGE_DOWNLOAD] = { NULL, "36" }, /* the verb */
 	[IMAGE_STAGE_RETRY] = { "retrying", "33" },
 	[IMAGE_STAGE_IMPORT] = { "importing", "36" },
 	[IMAGE_STAGE_EXISTS] = { "already here", "32" },
@@ -90,7 +91,7 @@ void progress_format(const struct progress_line *line, size_t width, bool color,
 {
 	AUTO_BUF detail = STRBUF_INIT;
 	AUTO_BUF plain = STRBUF_INIT;
-	const char *stage = stages[line->stage].name;
+	const char *name = stages[line->stage].name, *stage = name ? name : line->verb;
 	size_t used, bar = 0;
 
 	add_detail(line, &detail);
@@ -151,7 +152,7 @@ static void measure(struct item *item, int64_t now_ms)
 static void add_item_line(struct progress *p, const struct item *item, size_t columns,
                           struct strbuf *out)
 {
-	struct progress_line line = { item->id,    item->stage, item->done,
+	struct progress_line line = { p->verb,     item->id,    item->stage, item->done,
 		                      item->total, item->speed, item->text };
 
 	progress_format(&line, columns - 1, p->color, out);
@@ -258,13 +259,14 @@ static void on_event(void *ctx, const struct image_event *event)
 		redraw(p);
 }
 
-struct progress *progress_new(bool quiet)
+struct progress *progress_new(const char *verb, bool quiet)
 {
 	struct progress *p = xcalloc(1, sizeof(*p));
 	const char *term = getenv("TERM");
 	bool is_dumb = !term || !strcmp(term, "dumb");
 
 	p->events = (struct image_progress){ on_event, p };
+	p->verb = verb;
 	p->quiet = quiet;
 	p->live = isatty(STDERR_FILENO) && !is_dumb;
 	p->color = p->live && !getenv("NO_COLOR");

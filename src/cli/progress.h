@@ -8,8 +8,9 @@
 
 struct progress;
 
-/* quiet: events are dropped. Caller frees. */
-struct progress *progress_new(bool quiet);
+/* verb: what is done to the bytes: "downloading", "reading", "writing" (borrowed).
+ * quiet: events are dropped. Caller frees. */
+struct progress *progress_new(const char *verb, bool quiet);
 /* To hand to the image layer; lives as long as the progress. */
 const struct image_progress *progress_events(struct progress *p);
 /* Erase what is live and free. */
@@ -19,6 +20,7 @@ DEFINE_FREEP(struct progress, progress_free)
 
 /* The live line of one layer, for tests: at most `width` columns. speed in bytes a second. */
 struct progress_line {
+	const char *verb;
 	const char *id;
 	enum image_stage stage;
 	uint64_t done;

@@ -107,9 +107,9 @@ END_TEST
 
 START_TEST(progress_lines_fit_the_window)
 {
-	struct progress_line line = { "3d2430473443", IMAGE_STAGE_DOWNLOAD,
-		                      50u << 20,      100u << 20,
-		                      12000000,       NULL };
+	struct progress_line line = { "downloading", "3d2430473443", IMAGE_STAGE_DOWNLOAD,
+		                      50u << 20,     100u << 20,     12000000,
+		                      NULL };
 
 	for (size_t width = 20; width <= 200; width += 7) {
 		AUTO_BUF out = STRBUF_INIT;
@@ -123,18 +123,21 @@ END_TEST
 
 START_TEST(progress_shows_what_is_known)
 {
-	struct progress_line line = { "3d24", IMAGE_STAGE_DOWNLOAD, 50, 100, 7, NULL };
+	struct progress_line line = {
+		"downloading", "3d24", IMAGE_STAGE_DOWNLOAD, 50, 100, 7, NULL
+	};
 	AUTO_BUF out = STRBUF_INIT;
 
 	progress_format(&line, 80, false, &out);
 	ck_assert_str_eq(out.buf,
 	                 "3d24  downloading   [===============>              ]  50B / 100B  7B/s");
 	strbuf_reset(&out);
-	line = (struct progress_line){ "3d24", IMAGE_STAGE_RETRY, 0, 0, 0, "broken off" };
+	line = (struct progress_line){ "downloading", "3d24", IMAGE_STAGE_RETRY, 0, 0, 0,
+		                       "broken off" };
 	progress_format(&line, 80, false, &out);
 	ck_assert_str_eq(out.buf, "3d24  retrying      broken off");
 	strbuf_reset(&out);
-	line = (struct progress_line){ "3d24", IMAGE_STAGE_EXISTS, 0, 100, 0, NULL };
+	line = (struct progress_line){ "downloading", "3d24", IMAGE_STAGE_EXISTS, 0, 100, 0, NULL };
 	progress_format(&line, 80, true, &out);
 	ck_assert_str_eq(out.buf, "3d24  \033[32malready here\033[0m");
 }

@@ -107,6 +107,11 @@ static int inspect_one(struct cmd_ctx *ctx, const char *type, const char *ref, b
 	return -1;
 }
 
+static void print_found(struct json_object *found)
+{
+	puts(json_object_array_length(found) ? json_text(found, true) : "[]");
+}
+
 static int inspect_all(struct cmd_ctx *ctx, const struct inspect_opts *o, const char *type,
                        const struct strv *refs)
 {
@@ -121,7 +126,7 @@ static int inspect_all(struct cmd_ctx *ctx, const struct inspect_opts *o, const 
 		if (inspect_one(ctx, type, refs->items[i], o->size, &obj) < 0) {
 			/* the list is printed first, then what is missing from it */
 			if (as_list && i + 1 == refs->len) {
-				puts(json_text(found, true));
+				print_found(found);
 				as_list = false;
 			}
 			cli_report(ctx);
@@ -132,7 +137,7 @@ static int inspect_all(struct cmd_ctx *ctx, const struct inspect_opts *o, const 
 			return -1;
 	}
 	if (as_list)
-		puts(json_text(found, true));
+		print_found(found);
 	return 0;
 }
 

@@ -209,9 +209,8 @@ static struct item *find_item(struct progress *p, const char *id)
 static void print_change(struct progress *p, const struct item *item)
 {
 	AUTO_BUF out = STRBUF_INIT;
-	struct progress_line line = {
-		item->id, item->stage, item->done, item->total, 0, item->text
-	};
+	struct progress_line line = { p->verb,     item->id, item->stage, item->done,
+		                      item->total, 0,        item->text };
 
 	if (item->stage == IMAGE_STAGE_WAIT || item->stage == IMAGE_STAGE_IMPORT)
 		return;

@@ -1,4 +1,4 @@
-/* volume ls, create, rm, prune; network ls. */
+/* volume ls, create, rm, prune. */
 #include <string.h>
 
 #include "base/log.h"
@@ -266,73 +266,4 @@ const struct command cmd_volume = {
 	.name = "volume",
 	.summary = "Manage volumes",
 	.sub = volume_commands,
-};
-
-/* ---- network ---- */
-
-static const struct opt network_ls_options[] = {
-	{ "format", 0, OPT_STR, V(format), "TEMPLATE",
-	  "table, 'table TEMPLATE', json, or a Go template", 0, 0 },
-	{ "noheading", 'n', OPT_BOOL, V(no_heading), NULL, "no line of column titles", 0, 0 },
-	{ "quiet", 'q', OPT_BOOL, V(quiet), NULL, "print names only", 0, 0 },
-	OPT_END
-};
-
-static const struct column network_columns[] = {
-	{ "Name", "NAME" },
-	{ "Driver", "DRIVER" },
-	{ "Scope", "SCOPE" },
-	{ 0 },
-};
-
-static int run_network_ls(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
-{
-	static const char *const networks[][2] = { { "bridge", "bridge" },
-		                                   { "host", "host" },
-		                                   { "none", "null" } };
-	AUTO_VOLUME_OPTS o = { 0 };
-	AUTO_OUTPUT out = OUTPUT_INIT;
-	AUTO_STRV args = STRV_INIT;
-	int r = cli_parse(ctx, self, &o, argc, argv, &args);
-
-	if (r)
-		return cli_parsed(r);
-	out.no_heading = o.no_heading;
-	if (output_begin(&out, o.format, "{{.Name}}\t{{.Driver}}\t{{.Scope}}", network_columns,
-	                 &ctx->err) < 0)
-		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(networks); i++) {
-		struct json_object *row;
-
-		if (o.quiet && !o.format) {
-			puts(networks[i][0]);
-			continue;
-		}
-		row = json_object_new_object();
-		json_add_str(row, "Name", networks[i][0]);
-		json_add_str(row, "Driver", networks[i][1]);
-		json_add_str(row, "Scope", "local");
-		if (output_row(&out, row, &ctx->err) < 0)
-			return -1;
-	}
-	if (!o.quiet || o.format)
-		output_end(&out);
-	return 0;
-}
-
-static const struct command network_commands[] = {
-	{
-		.name = "ls",
-		.aliases = "list",
-		.summary = "List networks",
-		.tables = { network_ls_options },
-		.run = run_network_ls,
-	},
-	{ 0 },
-};
-
-const struct command cmd_network = {
-	.name = "network",
-	.summary = "Show the networks a container can join",
-	.sub = network_commands,
 };

@@ -88,15 +88,21 @@ static int parse_mac(const char *text, uint8_t ret[6], struct err *err)
 	return 0;
 }
 
+static int need_root(struct err *err)
+{
+	if (geteuid() == 0)
+		return 0;
+	err_set(err, E_UNSUPPORTED, "the bridge network needs root");
+	return err_hint(err, "use --network host or none");
+}
+
 /* Check what was asked for and fill in what follows from it, before anything is taken. */
 static int plan(const struct net_request *request, struct in_addr *ret_wanted,
                 struct net_result *ret, struct err *err)
 {
 	ret_wanted->s_addr = INADDR_ANY;
-	if (geteuid() != 0) {
-		err_set(err, E_UNSUPPORTED, "the bridge network needs root");
-		return err_hint(err, "use --network host or none");
-	}
+	if (need_root(err) < 0)
+		return -1;
 	if (request->mtu && (request->mtu < MTU_MIN || request->mtu > MTU_MAX))
 		return err_set(err, E_INVALID, "MTU %u is not within %u - %u", request->mtu,
 		               MTU_MIN, MTU_MAX);
@@ -315,7 +321,7 @@ int net_reload(struct net *net, struct err *err)
 	uint32_t mtu;
 	int ifindex;
 
-	if (db_begin_immediate(net->db, err) < 0 ||
+	if (need_root(err) < 0 || db_begin_immediate(net->db, err) < 0 ||
 	    bridge_ensure(net, &subnet, &ifindex, &mtu, err) < 0 ||
 	    firewall_rebuild(net, &subnet, err) < 0 || db_commit(net->db, err) < 0) {
 		db_rollback(net->db);
@@ -328,7 +334,7 @@ int net_destroy(struct net *net, struct err *err)
 {
 	int in_use;
 
-	if (db_begin_immediate(net->db, err) < 0)
+	if (need_root(err) < 0 || db_begin_immediate(net->db, err) < 0)
 		return -1;
 	in_use = ipam_in_use(net, err);
 	if (in_use > 0) {

@@ -228,21 +228,37 @@ int layer_store_verify(struct layer_store *store, const struct digest *diff_id, 
 	return 0;
 }
 
+/* Rename it out of sight. Return 1, or 0 when there is no such layer. */
+static int hide(struct layer_store *store, const struct digest *diff_id,
+                char tmp[static LAYER_TMP_MAX], struct err *err)
+{
+	char tag[ID_SHORT_LEN + 1];
+
+	id_random_short(tag);
+	snprintf(tmp, LAYER_TMP_MAX, LAYER_TMP "%s", tag);
+	if (renameat(store->fd, digest_hex(diff_id).s, store->fd, tmp) == 0)
+		return 1;
+	if (errno == ENOENT)
+		return 0;
+	return err_sys(err, errno, "remove layer %s", digest_format(diff_id).s);
+}
+
+int layer_store_hide(struct layer_store *store, const struct digest *diff_id, struct err *err)
+{
+	char tmp[LAYER_TMP_MAX];
+
+	return hide(store, diff_id, tmp, err) < 0 ? -1 : 0;
+}
+
 int layer_store_remove(struct layer_store *store, const struct digest *diff_id, struct err *err)
 {
-	char tag[ID_SHORT_LEN + 1], tmp[LAYER_TMP_MAX];
+	char tmp[LAYER_TMP_MAX];
+	int r = hide(store, diff_id, tmp, err);
 
-	/* out of sight at once; a sweep ends what is interrupted after this */
-	id_random_short(tag);
-	snprintf(tmp, sizeof(tmp), LAYER_TMP "%s", tag);
-	if (renameat(store->fd, digest_hex(diff_id).s, store->fd, tmp) < 0) {
-		if (errno == ENOENT)
-			return 0;
-		return err_sys(err, errno, "remove layer %s", digest_format(diff_id).s);
-	}
-	if (tree_remove_at(store->fd, tmp, err) < 0)
+	/* a sweep ends what is interrupted after this */
+	if (r > 0 && tree_remove_at(store->fd, tmp, err) < 0)
 		return err_ctx(err, "remove layer %s", digest_format(diff_id).s);
-	return 0;
+	return r < 0 ? -1 : 0;
 }
 
 int layer_store_sweep(struct layer_store *store, struct err *err)

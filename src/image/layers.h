@@ -102,5 +102,9 @@ int layer_store_verify(struct layer_store *store, const struct digest *diff_id, 
 /* A missing layer is fine. A layer mounted by a container keeps working: its files stay open.
  * The caller makes sure nobody will want to mount it again. */
 int layer_store_remove(struct layer_store *store, const struct digest *diff_id, struct err *err);
-/* Remove what crashed or killed processes left behind; cheap when there is nothing. */
+/* The first half of layer_store_remove(): gone for everybody at once, its files are removed by the
+ * next layer_store_sweep(). */
+int layer_store_hide(struct layer_store *store, const struct digest *diff_id, struct err *err);
+/* Remove what crashed or killed processes left behind, and what is hidden; cheap when there is
+ * nothing. */
 int layer_store_sweep(struct layer_store *store, struct err *err);

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define STRAY_AGE_S 3600
@@ -52,7 +53,7 @@ static int remove_content(struct image_store *store, const struct content *c,
 		return 0;
 	if (ret && layer_store_info(store->layers, &c->digest, &info, ERR_IGNORE) == 0)
 		ret->freed += info.disk_bytes;
-	if (layer_store_remove(store->layers, &c->digest, err) < 0)
+	if (layer_store_hide(store->layers, &c->digest, err) < 0)
 		return -1;
 	if (ret)
 		strv_add(&ret->deleted, digest_format(&c->digest).s);
@@ -134,9 +135,10 @@ int content_sweep(struct image_store *store, bool drop_kept, struct err *err)
 out:
 	free(sweep.items);
 	if (r == 0)
-		return db_commit(store->db, err);
-	db_rollback(store->db);
-	return -1;
+		r = db_commit(store->db, err);
+	else
+		db_rollback(store->db);
+	return r < 0 ? -1 : layer_store_sweep(store->layers, err);
 }
 
 int ingest_sweep(struct image_store *store, int64_t max_age_s, struct err *err)
@@ -344,6 +346,52 @@ static int remove_rows(struct image_store *store, const char *called, unsigned f
 	return db_exec(store->db, err, "DELETE FROM image WHERE id = ?", DB_TEXT(t->id));
 }
 
+/* What the caller was given by its own caller (a pipe somebody waits on the end of) is not ours to
+ * keep open: that is standard input, output and error, and whatever is not close-on-exec. */
+static void let_go_of_callers_files(void)
+{
+	AUTO_FD null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 1024; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+
+		if (fd <= STDERR_FILENO && null >= 0)
+			dup2(null, fd);
+		else if (flags >= 0 && !(flags & FD_CLOEXEC))
+			close(fd);
+	}
+}
+
+/* Unlinking a gigabyte takes a file system some tenths of a second, and nobody needs to wait for
+ * it: what was hidden is removed by a child that outlives us. It holds the lease's flock, so if it
+ * is killed the next process sweeps. Returns -1 when it must be done here. */
+static int reap_in_background(struct image_store *store, struct lease *lease)
+{
+	struct stat st;
+	pid_t child;
+
+	/* a fork of a process with threads could do next to nothing */
+	if (stat("/proc/self/task", &st) < 0 || st.st_nlink != 3)
+		return -1;
+	child = fork();
+	if (child < 0)
+		return -1;
+	if (child == 0) {
+		/* the grandchild is nobody's child, so nobody has to wait for it */
+		if (setsid() < 0 || fork() != 0)
+			_exit(0);
+		let_go_of_callers_files();
+		if (layer_store_sweep(store->layers, ERR_IGNORE) == 0)
+			unlinkat(store->leases_fd, lease->id, 0);
+		_exit(0);
+	}
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	close(lease->fd);
+	*lease = LEASE_INIT;
+	return 0;
+}
+
 /* What broken pulls left and nobody resumed in time. */
 static int drop_expired(struct image_store *store, struct err *err)
 {
@@ -374,10 +422,14 @@ int image_remove(struct image_store *store, const char *name, unsigned flags,
 		goto out;
 	}
 	if (db_commit(store->db, err) == 0 &&
-	    content_collect(store, content.items, content.n, &removed, err) == 0)
-		r = drop_expired(store, err);
+	    content_collect(store, content.items, content.n, &removed, err) == 0 &&
+	    drop_expired(store, err) == 0)
+		r = 0;
 out:
-	lease_end(store, &lease, false);
+	if (!removed.freed || reap_in_background(store, &lease) < 0) {
+		layer_store_sweep(store->layers, ERR_IGNORE);
+		lease_end(store, &lease, false);
+	}
 	target_done(&target);
 	free(content.items);
 	if (r == 0) {

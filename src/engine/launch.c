@@ -401,7 +401,6 @@ int container_launch(struct engine *e, struct container_row *row, struct launch_
 	if (connect_network(l, err) < 0 || record_running(l, err) < 0 ||
 	    runtime_start(l->state_root, row->id, l->container.start_fd, err) < 0)
 		goto failed;
-	l->container.start_fd = -1;
 	become_monitor(l, err);
 failed:
 	undo(l);

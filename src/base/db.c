@@ -8,11 +8,14 @@
 #include <sys/stat.h>
 
 #define DB_BUSY_TIMEOUT_MS 10000
+#define DB_LOG_PAGES_TIDY  32
+#define DB_LOG_PAGES_MAX   256
 
 struct db {
 	sqlite3 *conn;
 	char *name;
-	bool durable; /* synchronous=FULL is in force */
+	bool durable;  /* synchronous=FULL is in force */
+	int log_pages; /* of the write-ahead log, after our last commit */
 };
 
 static enum err_code code_of(int extended)
@@ -83,6 +86,25 @@ static int ensure_wal(struct db *db, struct err *err)
 	return pragma(db, "PRAGMA journal_mode=WAL", err);
 }
 
+/* The first command after a pause reads the whole log, so it is kept short: by db_tidy() where
+ * nobody waits, and by a writer only when it has grown long. */
+static int after_commit(void *ctx, sqlite3 *conn, const char *name, int pages)
+{
+	struct db *db = ctx;
+
+	db->log_pages = pages;
+	if (pages >= DB_LOG_PAGES_MAX)
+		sqlite3_wal_checkpoint_v2(conn, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
+void db_tidy(struct db *db)
+{
+	if (db->log_pages >= DB_LOG_PAGES_TIDY)
+		sqlite3_wal_checkpoint_v2(db->conn, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	db->log_pages = 0;
+}
+
 int db_open(int dir_fd, const char *name, unsigned flags, struct db **ret, struct err *err)
 {
 	AUTO_DB *db = xcalloc(1, sizeof(*db));
@@ -106,6 +128,7 @@ int db_open(int dir_fd, const char *name, unsigned flags, struct db **ret, struc
 	/* Commands come and go: without this each one would write the log back into the database,
 	 * wait for the disk three times and unlink the log, for the next one to make it anew. */
 	sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_wal_hook(db->conn, after_commit, db);
 	if (ensure_wal(db, err) < 0 || pragma(db, "PRAGMA synchronous=NORMAL", err) < 0 ||
 	    pragma(db, "PRAGMA foreign_keys=ON", err) < 0)
 		return -1;

@@ -37,6 +37,10 @@ void db_free(struct db *db); /* rolls back what is open; NULL is fine */
 DEFINE_FREEP(struct db, db_free)
 #define AUTO_DB __attribute__((cleanup(db_freep))) struct db
 
+/* Fold what was written back into the file if there is much of it. Waits for the disk: call it when
+ * nobody waits for us any more. */
+void db_tidy(struct db *db);
+
 /* Bring the tables of `component` to version n by running steps[version..n-1], each a list of SQL
  * statements, in one transaction. Released steps are never changed, only added to.
  * Cheap when nothing is to do (one read). E_UNSUPPORTED when the file is newer than n. */

@@ -1,26 +1,31 @@
 /* Commands that programs call, not people: the monitor's way back, and existence tests. */
 #include <string.h>
 
+#include "base/num.h"
 #include "cli/cli-internal.h"
 
 static int run_after_exit(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
 {
 	AUTO_STRV args = STRV_INIT;
 	int r = cli_parse(ctx, self, NULL, argc, argv, &args);
+	uint32_t done_fd = 0;
 
 	if (r)
 		return cli_parsed(r);
+	if (args.len > 1 && parse_u32(args.items[1], &done_fd) < 0)
+		return err_set(&ctx->err, E_INVALID, "'%s' is no descriptor", args.items[1]);
 	if (!cli_engine(ctx))
 		return -1;
-	return container_after_exit(&ctx->engine, args.items[0], &ctx->err);
+	return container_after_exit(&ctx->engine, args.items[0],
+	                            args.len > 1 ? (int)done_fd : -1, &ctx->err);
 }
 
 const struct command cmd_after_exit = {
 	.name = "__after-exit",
-	.args = "ID",
+	.args = "ID [DONE-FD]",
 	.summary = "Record and clean up after a container (called by dhow-monitor)",
 	.min_args = 1,
-	.max_args = 1,
+	.max_args = 2,
 	.hidden = true,
 	.run = run_after_exit,
 };

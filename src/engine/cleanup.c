@@ -172,11 +172,10 @@ static int start_again(struct engine *e, const char *id, uint32_t delay_ms, stru
 	return record_update(e, &row, err);
 }
 
-int container_after_exit(struct engine *e, const char *id, struct err *err)
+static int after_exit(struct engine *e, const char *id, uint32_t *ret_delay_ms, struct err *err)
 {
 	struct container_row row __attribute__((cleanup(container_row_done))) = { 0 };
 	AUTO_FD lock = container_lock(e, id, false, err);
-	uint32_t delay_ms = 0;
 
 	if (lock < 0 || record_load(e, id, &row, err) < 0)
 		return err->code == E_NOT_FOUND ? 0 : -1;
@@ -194,10 +193,23 @@ int container_after_exit(struct engine *e, const char *id, struct err *err)
 			return -1;
 		return remove_container(e, &row, CONTAINER_RM_VOLUMES, true, err);
 	}
-	if (restart_wanted(e, &row, &delay_ms))
+	if (restart_wanted(e, &row, ret_delay_ms))
 		row.status = CONTAINER_RESTARTING;
-	if (container_record_end(e, &row, err) < 0 || container_release(e, &row, err) < 0)
+	if (container_record_end(e, &row, err) < 0)
 		return -1;
-	close(TAKE_FD(lock));
-	return delay_ms ? start_again(e, id, delay_ms, err) : 0;
+	return container_release(e, &row, err);
+}
+
+int container_after_exit(struct engine *e, const char *id, int done_fd, struct err *err)
+{
+	uint32_t delay_ms = 0;
+	int r = after_exit(e, id, &delay_ms, err);
+
+	if (done_fd >= 0)
+		close(done_fd);
+	if (r == 0 && delay_ms)
+		return start_again(e, id, delay_ms, err);
+	if (e->db)
+		db_tidy(e->db); /* nobody waits for us now */
+	return r;
 }

@@ -220,8 +220,9 @@ int container_exec(struct engine *e, const char *ref, const struct exec_args *ar
                    int *ret_exit_code, struct err *err);
 
 /* What the monitor execs when the container has ended: record, clean up, remove or start again.
- * Ends by returning, or by becoming the monitor once more. */
-int container_after_exit(struct engine *e, const char *id, struct err *err);
+ * done_fd: closed once all is cleaned up, for who waits; -1 for nobody. Ends by returning, or by
+ * becoming the monitor once more. */
+int container_after_exit(struct engine *e, const char *id, int done_fd, struct err *err);
 
 /* Record the end of containers that died unseen (killed monitor, reboot), finish removals that
  * were cut short. Called by the commands that list; cheap when nothing is wrong. */

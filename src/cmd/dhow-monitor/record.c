@@ -57,7 +57,8 @@ void record_write(const struct monitor *m, int code, bool oom)
 
 void become_after_exit(const struct monitor *m)
 {
-	char *argv[8];
+	char *argv[9];
+	char done[12];
 	size_t n = 0;
 
 	argv[n++] = (char *)m->program;
@@ -67,8 +68,11 @@ void become_after_exit(const struct monitor *m)
 	argv[n++] = (char *)m->runroot;
 	argv[n++] = (char *)"__after-exit";
 	argv[n++] = (char *)m->id;
-	argv[n] = NULL;
-	if (m->done_fd >= 0)
+	if (m->done_fd >= 0) {
+		*text_u64(done, (uint64_t)m->done_fd) = '\0';
+		argv[n++] = done;
 		fcntl(m->done_fd, F_SETFD, 0);
+	}
+	argv[n] = NULL;
 	execve(m->program, argv, environ);
 }

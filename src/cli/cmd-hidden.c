@@ -16,8 +16,8 @@ static int run_after_exit(struct cmd_ctx *ctx, const struct command *self, int a
 		return err_set(&ctx->err, E_INVALID, "'%s' is no descriptor", args.items[1]);
 	if (!cli_engine(ctx))
 		return -1;
-	return container_after_exit(&ctx->engine, args.items[0],
-	                            args.len > 1 ? (int)done_fd : -1, &ctx->err);
+	return container_after_exit(&ctx->engine, args.items[0], args.len > 1 ? (int)done_fd : -1,
+	                            &ctx->err);
 }
 
 const struct command cmd_after_exit = {

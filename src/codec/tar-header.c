@@ -10,7 +10,7 @@ struct tar_shown tar_show(const char *text)
 	struct tar_shown t;
 	size_t i;
 
-	for (i = 0; text[i] && i < sizeof(t.s) - 4; i++) {
+	for (i = 0; i < sizeof(t.s) - 4 && text[i]; i++) {
 		unsigned char c = (unsigned char)text[i];
 
 		t.s[i] = (char)(c < 0x20 || c == 0x7f ? '?' : c);

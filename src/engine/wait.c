@@ -55,7 +55,7 @@ static bool hear_exit(struct engine *e, const struct container_row *row, int *re
 
 static void pause_ms(int ms)
 {
-	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000l }, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000L }, NULL);
 }
 
 static bool runs(const struct container_row *row)

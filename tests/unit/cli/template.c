@@ -1,7 +1,7 @@
 #include "test.h"
 
-#include "base/xalloc.h"
 #include "cli/template.h"
+#include "codec/json.h"
 
 static struct err e;
 
@@ -10,20 +10,19 @@ static const char data[] =
 	"\"Paused\":false,\"Error\":\"\"},\"Labels\":{\"b\":\"2\",\"a\":\"1\"},"
 	"\"Args\":[\"x\",\"y z\"],\"Empty\":[],\"Null\":null,\"F\":1.5}";
 
-/* The text a template prints over `data`; an error's message after "!". Freed with the process. */
-static char *expand(const char *text)
+/* The text a template prints over `data`, or an error's message after "!". In a static buffer. */
+static const char *expand(const char *text)
 {
-	struct json_object *obj = json_tokener_parse(data);
-	struct template *t = NULL;
-	struct strbuf out = STRBUF_INIT;
+	static char result[4096];
+	AUTO_JSON *obj = json_tokener_parse(data);
+	AUTO_TEMPLATE *t = NULL;
+	AUTO_BUF out = STRBUF_INIT;
 
-	if (template_parse(text, &t, &e) < 0)
-		return xasprintf("!%s", e.msg);
-	if (template_exec(t, obj, &out, &e) < 0)
-		return xasprintf("!%s", e.msg);
-	template_free(t);
-	json_object_put(obj);
-	return strbuf_take(&out);
+	if (template_parse(text, &t, &e) < 0 || template_exec(t, obj, &out, &e) < 0)
+		snprintf(result, sizeof(result), "!%s", e.msg);
+	else
+		snprintf(result, sizeof(result), "%s", out.buf);
+	return result;
 }
 
 #define CHECK_EXPAND(text, want) ck_assert_str_eq(expand(text), want)

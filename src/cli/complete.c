@@ -267,10 +267,15 @@ static void complete(struct completion *c, char *const *words, size_t n)
 static int run_complete(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
 {
 	struct completion c = { .ctx = ctx, .lead = "", .directive = DIRECTIVE_NO_FILES };
+	int first;
 
 	if (argc < 2)
 		return 0;
 	c.word = argv[argc - 1];
+	/* --root and --runroot decide whose names are offered */
+	if (opt_parse_globals(cli_global_options, "dhow", &ctx->globals, argc - 1, argv, &first,
+	                      ERR_IGNORE) != 0)
+		ctx->globals = (struct cli_globals){ 0 };
 	complete(&c, argv + 1, (size_t)argc - 2);
 	printf(":%d\n", c.directive);
 	/* whatever went wrong, a completion is silent */

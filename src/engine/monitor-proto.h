@@ -14,8 +14,6 @@
 #define MONITOR_DATA_MAX   16384u   /* payload bytes of one packet */
 #define MONITOR_SOCKET_DIR "attach" /* in RUNROOT; sockets are named by container id */
 #define MONITOR_EXIT_FILE  "exit"   /* in ROOT/containers/ID */
-/* In `dhow __after-exit`: open when somebody waits for the clean-up; its end tells them. */
-#define MONITOR_DONE_FD 3
 
 enum monitor_msg_type {
 	/* client to monitor */

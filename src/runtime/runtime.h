@@ -37,8 +37,9 @@ struct runtime_create_args {
 	const char *id;
 	const struct oci_spec *spec;
 	int state_root_fd; /* directory of container directories */
-	int bundle_fd;     /* a relative root.path is looked up here; -1: the current directory */
-	const char *bundle_path; /* for state.json and hooks; NULL: not known */
+	int bundle_fd;           /* not used: -1 */
+	const char *bundle_path; /* absolute: relative paths of the spec start here; also for state.json
+	                          * and hooks. NULL: none, and the current directory for paths */
 	/* The container's root file system. Called in the new process, inside its new mount
 	 * namespace and before pivot_root, as root of its user namespace; returns a descriptor of a
 	 * mount, attached or detached, that becomes "/". NULL: spec->root_path. Must not print or
@@ -93,7 +94,7 @@ struct runtime_state {
 	int64_t created_ns; /* realtime */
 	uid_t owner;
 	char *cgroup_path;      /* NULL: in none of its own */
-	unsigned cgroup_joined; /* struct cgroup's */
+	unsigned cgroup_joined, cgroup_made; /* struct cgroup's */
 	bool has_terminal;
 	struct oci_keyval *annotations;
 	size_t n_annotations;

@@ -39,6 +39,16 @@ uint64_t caps_effective(void)
 	return (uint64_t)data[1].effective << 32 | data[0].effective;
 }
 
+uint64_t caps_permitted(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return 0;
+	return (uint64_t)data[1].permitted << 32 | data[0].permitted;
+}
+
 bool caps_have(int cap)
 {
 	return caps_effective() >> cap & 1;

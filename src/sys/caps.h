@@ -8,6 +8,7 @@
 uint64_t caps_known(void);
 /* The effective set of this process; 0 when it cannot be read. */
 uint64_t caps_effective(void);
+uint64_t caps_permitted(void);
 bool caps_have(int cap);
 /* Drop from the bounding set all that is not in keep. */
 int caps_bound(uint64_t keep);

@@ -4,9 +4,6 @@
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
-/* v1: the controller that stands for the hierarchy c is mounted in ("cpu" for a joint
- * "cpu,cpuacct"); v2: CGROUP_UNIFIED. */
-enum cgroup_controller cgroup_hierarchy_of(enum cgroup_controller c);
 /* Walk the directory tree below dir_fd, children first. 0 or the first negative result. */
 int cgroup_walk(int dir_fd, int (*visit)(void *ctx, int dir_fd), void *ctx);
 /* O_PATH descriptor of the v2 root: /sys/fs/cgroup, .../unified, or a private mount of it. */

@@ -48,6 +48,9 @@ struct cgroup_layout {
 
 /* Looked at once; the result stays valid for the life of the process. */
 const struct cgroup_layout *cgroup_layout_get(void);
+/* The controller that stands for the hierarchy c lives in: "cpu" for a joint "cpu,cpuacct",
+ * CGROUP_UNIFIED for all that v2 serves. */
+enum cgroup_controller cgroup_hierarchy_of(enum cgroup_controller c);
 const char *cgroup_controller_name(enum cgroup_controller c, bool v2);
 
 struct cgroup {

@@ -1,0 +1,312 @@
+/* create, run, start, spec */
+#include "oci.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+
+struct create_values {
+	const char *bundle, *config, *console_socket, *pidfd_socket, *pid_file;
+	bool no_pivot, no_new_keyring, no_subreaper, detach, keep;
+	uint64_t preserve_fds;
+};
+
+/* clang-format off */
+#define O(field) OPT(struct create_values, field)
+#define CREATE_OPTIONS \
+	{ "bundle", 'b', OPT_STR, O(bundle), "DIR", "directory of config.json (default: the current one)", 0, COMPLETE_DIR }, \
+	{ "config", 'f', OPT_STR, O(config), "FILE", "configuration, instead of config.json in the bundle", 0, COMPLETE_FILE }, \
+	{ "console-socket", 0, OPT_STR, O(console_socket), "SOCKET", "where to send the terminal's master", 0, COMPLETE_FILE }, \
+	{ "pidfd-socket", 0, OPT_STR, O(pidfd_socket), "SOCKET", "where to send a pidfd of the first process", 0, COMPLETE_FILE }, \
+	{ "pid-file", 0, OPT_STR, O(pid_file), "FILE", "write the pid of the first process here", 0, COMPLETE_FILE }, \
+	{ "no-pivot", 0, OPT_BOOL, O(no_pivot), NULL, "do not use pivot_root (for a root on a ramdisk)", 0, 0 }, \
+	{ "no-new-keyring", 0, OPT_BOOL, O(no_new_keyring), NULL, "keep the caller's session keyring", 0, 0 }, \
+	{ "preserve-fds", 0, OPT_UINT, O(preserve_fds), "N", "pass on N descriptors, from 3 upwards", 0, 0 }
+
+const struct opt oci_create_options[] = {
+	CREATE_OPTIONS,
+	{ "no-subreaper", 0, OPT_BOOL, O(no_subreaper), NULL, "accepted: create never becomes a subreaper", OPT_HIDDEN, 0 },
+	OPT_END
+};
+const struct opt oci_run_options[] = {
+	CREATE_OPTIONS,
+	{ "detach", 'd', OPT_BOOL, O(detach), NULL, "do not wait for the container", 0, 0 },
+	{ "keep", 0, OPT_BOOL, O(keep), NULL, "do not delete the container when it has ended", 0, 0 },
+	{ "no-subreaper", 0, OPT_BOOL, O(no_subreaper), NULL, "do not adopt processes that the container leaves", 0, 0 },
+	OPT_END
+};
+/* clang-format on */
+
+struct bundle {
+	int fd;
+	char *path;
+	struct oci_spec spec;
+};
+
+static void bundle_done(struct bundle *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	free(b->path);
+	oci_spec_done(&b->spec);
+}
+
+static int bundle_load(struct bundle *b, const struct create_values *v, struct err *err)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len = 0;
+	const char *config = v->config ? v->config : "config.json";
+
+	b->fd = -1;
+	b->path = NULL;
+	oci_spec_init(&b->spec);
+	b->path = realpath(v->bundle ? v->bundle : ".", NULL);
+	if (!b->path)
+		return err_sys(err, errno, "bundle '%s'", v->bundle ? v->bundle : ".");
+	b->fd = dir_open_at(AT_FDCWD, b->path, err);
+	if (b->fd < 0 ||
+	    file_read_at(v->config ? AT_FDCWD : b->fd, config, 16u << 20, &text, &len, err) < 0)
+		return err_ctx(err, "bundle '%s'", b->path);
+	if (oci_spec_parse(&b->spec, config, text, len, err) < 0)
+		return -1;
+	for (size_t i = 0; i < b->spec.warnings.len; i++)
+		log_warn("%s", b->spec.warnings.items[i]);
+	return 0;
+}
+
+static int check_terminal(const struct oci_spec *spec, const struct create_values *v, bool detached,
+                          struct err *err)
+{
+	if (spec->process.terminal && detached && !v->console_socket)
+		return err_set(err, E_INVALID,
+		               "process.terminal: a container that is not waited for needs "
+		               "--console-socket");
+	if (!spec->process.terminal && v->console_socket)
+		return err_set(err, E_INVALID,
+		               "option --console-socket: process.terminal is not set");
+	return 0;
+}
+
+static int send_pidfd(const char *path, int pidfd, struct err *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	char name[] = "pidfd";
+	struct iovec iov = { .iov_base = name, .iov_len = 5 };
+	struct msghdr msg = { .msg_iov = &iov,
+		              .msg_iovlen = 1,
+		              .msg_control = &control,
+		              .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	AUTO_FD fd = -1;
+
+	if (!path)
+		return 0;
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return err_set(err, E_INVALID, "option --pidfd-socket: the path is too long");
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &pidfd, sizeof(int));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
+		return err_sys(err, errno, "send the pidfd to '%s'", path);
+	return 0;
+}
+
+static int do_create(struct cmd_ctx *ctx, const struct create_values *v, const char *id,
+                     const struct bundle *b, unsigned flags, struct runtime_container *ret)
+{
+	struct runtime_create_args args = {
+		.id = id,
+		.spec = &b->spec,
+		.state_root_fd = oci_root(ctx),
+		.bundle_fd = b->fd,
+		.bundle_path = b->path,
+		.stdio = { 0, 1, 2 },
+		.console_socket = v->console_socket,
+		.flags = flags | RUNTIME_SAVE_CONFIG | (v->no_pivot ? RUNTIME_NO_PIVOT : 0u) |
+		         (v->no_new_keyring ? RUNTIME_NO_NEW_KEYRING : 0u),
+	};
+	const char *manager = ctx->globals.cgroup_manager;
+
+	if (args.state_root_fd < 0)
+		return -1;
+	if (manager && strcmp(manager, "disabled") == 0)
+		args.flags |= RUNTIME_NO_CGROUP;
+	oci_listen_fds(v->preserve_fds, &args.listen_fds, &args.preserve_fds);
+	if (runtime_create(&args, ret, &ctx->err) < 0)
+		return -1;
+	if (oci_write_pid(v->pid_file, ret->pid, &ctx->err) == 0 &&
+	    send_pidfd(v->pidfd_socket, ret->pidfd, &ctx->err) == 0)
+		return 0;
+	runtime_delete(args.state_root_fd, id, true, ERR_IGNORE);
+	return -1;
+}
+
+int cmd_create(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	struct runtime_container c = RUNTIME_CONTAINER_INIT;
+	struct create_values v = { 0 };
+	AUTO_STRV args = STRV_INIT;
+	struct bundle b;
+	int r = oci_parse(ctx, self, &v, argc, argv, &args);
+
+	if (r)
+		return r < 0 ? -1 : 0;
+	r = bundle_load(&b, &v, &ctx->err);
+	if (r == 0)
+		r = check_terminal(&b.spec, &v, true, &ctx->err);
+	if (r == 0)
+		r = do_create(ctx, &v, args.items[0], &b, 0, &c);
+	runtime_container_done(&c);
+	bundle_done(&b);
+	return r;
+}
+
+static int run_container(struct cmd_ctx *ctx, const struct create_values *v, const char *id,
+                         struct bundle *b)
+{
+	struct runtime_container c = RUNTIME_CONTAINER_INIT;
+	int status = 0;
+
+	if (!v->no_subreaper && !v->detach)
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	if (do_create(ctx, v, id, b, RUNTIME_START_BY_FD, &c) < 0)
+		return -1;
+	if (runtime_start(ctx->root_fd, id, c.start_fd, &ctx->err) < 0) {
+		runtime_container_done(&c);
+		runtime_delete(ctx->root_fd, id, true, ERR_IGNORE);
+		return -1;
+	}
+	if (!v->detach) {
+		status = oci_foreground(c.pid, c.pidfd, c.console_fd);
+		if (!v->keep && runtime_delete(ctx->root_fd, id, true, &ctx->err) < 0)
+			status = -1;
+	}
+	runtime_container_done(&c);
+	return status;
+}
+
+int cmd_run(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	struct create_values v = { 0 };
+	AUTO_STRV args = STRV_INIT;
+	struct bundle b;
+	int r = oci_parse(ctx, self, &v, argc, argv, &args);
+
+	if (r)
+		return r < 0 ? -1 : 0;
+	r = bundle_load(&b, &v, &ctx->err);
+	if (r == 0)
+		r = check_terminal(&b.spec, &v, v.detach, &ctx->err);
+	if (r == 0)
+		r = run_container(ctx, &v, args.items[0], &b);
+	bundle_done(&b);
+	return r;
+}
+
+int cmd_start(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	AUTO_STRV args = STRV_INIT;
+	int r = oci_parse(ctx, self, NULL, argc, argv, &args);
+
+	if (r)
+		return r < 0 ? -1 : 0;
+	if (oci_root(ctx) < 0)
+		return -1;
+	return runtime_start(ctx->root_fd, args.items[0], -1, &ctx->err);
+}
+
+/* ---- spec ---- */
+
+struct spec_values {
+	const char *bundle;
+	bool rootless;
+};
+
+/* clang-format off */
+#define S(field) OPT(struct spec_values, field)
+const struct opt oci_spec_options[] = {
+	{ "bundle", 'b', OPT_STR, S(bundle), "DIR", "where to write config.json (default: the current directory)", 0, COMPLETE_DIR },
+	{ "rootless", 0, OPT_BOOL, S(rootless), NULL, "for an ordinary user: a user namespace with one id", 0, 0 },
+	OPT_END
+};
+/* clang-format on */
+
+static void add_idmap(struct oci_idmap **maps, size_t *n, uint32_t host_id)
+{
+	VEC_PUSH(*maps, *n, (struct oci_idmap){ 0, host_id, 1 });
+}
+
+/* What needs root of the host is taken out. */
+static void make_rootless(struct oci_spec *spec)
+{
+	struct oci_linux *l = &spec->linux_;
+
+	l->ns[OCI_NS_USER].wanted = true;
+	l->ns[OCI_NS_NETWORK].wanted = false;
+	add_idmap(&l->uid_mappings, &l->n_uid_mappings, geteuid());
+	add_idmap(&l->gid_mappings, &l->n_gid_mappings, getegid());
+	oci_resources_done(&l->resources);
+	oci_spec_remove_mount(spec, "/sys");
+	oci_spec_remove_mount(spec, "/sys/fs/cgroup");
+	oci_spec_remove_mount(spec, "/dev/pts");
+	oci_spec_add_mount(spec, "/dev/pts", "devpts", "devpts",
+	                   "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
+	oci_spec_add_mount(spec, "/sys", "none", "/sys", "rbind,nosuid,noexec,nodev,ro");
+}
+
+int cmd_spec(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+{
+	const uint64_t caps =
+		1ull << CAP_AUDIT_WRITE | 1ull << CAP_KILL | 1ull << CAP_NET_BIND_SERVICE;
+	struct spec_values v = { 0 };
+	AUTO_STRV args = STRV_INIT;
+	AUTO_SPEC spec;
+	AUTO_FREE char *text = NULL;
+	AUTO_FD dir = -1;
+	int r;
+
+	oci_spec_init(&spec);
+	r = oci_parse(ctx, self, &v, argc, argv, &args);
+	if (r)
+		return r < 0 ? -1 : 0;
+	dir = dir_open_at(AT_FDCWD, v.bundle ? v.bundle : ".", &ctx->err);
+	if (dir < 0)
+		return -1;
+	if (faccessat(dir, "config.json", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return err_set(&ctx->err, E_EXISTS, "config.json exists already");
+	oci_spec_default(&spec);
+	spec.process.terminal = true;
+	strv_add(&spec.process.args, "sh");
+	strv_add(&spec.process.env, "TERM=xterm");
+	spec.process.no_new_privileges = true;
+	spec.process.caps.bounding = spec.process.caps.effective = spec.process.caps.permitted =
+		caps;
+	oci_process_add_rlimit(&spec.process, RLIMIT_NOFILE, 1024, 1024);
+	spec.root_path = xstrdup("rootfs");
+	spec.root_readonly = true;
+	spec.hostname = xstrdup("dhow");
+	if (v.rootless)
+		make_rootless(&spec);
+	text = oci_spec_format(&spec, true);
+	strv_add_owned(&args, xasprintf("%s\n", text));
+	return file_write_atomic_at(dir, "config.json", args.items[0], strlen(args.items[0]), 0644,
+	                            0, &ctx->err);
+}

@@ -1,0 +1,61 @@
+/* dhow-oci: what its command files share. */
+#pragma once
+#include "base/err.h"
+#include "base/opt.h"
+#include "runtime/runtime.h"
+
+struct oci_globals {
+	const char *root;
+	const char *log;
+	const char *log_format;
+	const char *log_level;
+	const char *cgroup_manager;
+	const char *rootless;
+	bool debug, systemd_cgroup, version;
+};
+
+/* A command returns its exit status, or -1 with `err` filled in. */
+struct cmd_ctx {
+	struct err err;
+	struct oci_globals globals;
+	int root_fd; /* -1 until oci_root() */
+};
+
+/* The directory of container directories, made when it is missing. -1: ctx->err. */
+int oci_root(struct cmd_ctx *ctx);
+/* opt_parse(); 1 when help was printed. */
+int oci_parse(struct cmd_ctx *ctx, const struct command *self, void *values, int argc, char **argv,
+              struct strv *ret_args);
+/* Replace a file by this text (pid files). */
+int oci_write_file(const char *path, const char *text, struct err *err);
+int oci_read_file(const char *path, char **ret, size_t *ret_len, struct err *err);
+int oci_write_pid(const char *path, pid_t pid, struct err *err);
+/* Be init's (or an exec's) foreground: relay the terminal and signals until it ends. Returns its
+ * exit status. console_fd: the terminal's master, or -1. Reaps pid. */
+int oci_foreground(pid_t pid, int pidfd, int console_fd);
+/* Descriptors to pass on: --preserve-fds and what socket activation gave us. */
+void oci_listen_fds(uint64_t preserve, unsigned *ret_listen, unsigned *ret_total);
+
+extern const struct command oci_commands[];
+
+#define COMMAND(name)                                                                              \
+	int name(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
+COMMAND(cmd_create);
+COMMAND(cmd_run);
+COMMAND(cmd_start);
+COMMAND(cmd_spec);
+COMMAND(cmd_exec);
+COMMAND(cmd_state);
+COMMAND(cmd_list);
+COMMAND(cmd_kill);
+COMMAND(cmd_delete);
+COMMAND(cmd_ps);
+COMMAND(cmd_pause);
+COMMAND(cmd_resume);
+COMMAND(cmd_update);
+COMMAND(cmd_events);
+COMMAND(cmd_features);
+
+extern const struct opt oci_create_options[], oci_run_options[], oci_exec_options[],
+	oci_spec_options[], oci_list_options[], oci_kill_options[], oci_delete_options[],
+	oci_ps_options[], oci_update_options[], oci_events_options[];

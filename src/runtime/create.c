@@ -1,0 +1,449 @@
+/* runtime_create and runtime_start: the caller's side. */
+#include "runtime/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/xalloc.h"
+#include "sys/caps.h"
+
+void runtime_container_done(struct runtime_container *c)
+{
+	if (c->pidfd >= 0)
+		close(c->pidfd);
+	if (c->console_fd >= 0)
+		close(c->console_fd);
+	if (c->start_fd >= 0)
+		close(c->start_fd);
+	*c = RUNTIME_CONTAINER_INIT;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(TAKE_FD(*fd));
+}
+
+static void sandbox_done(struct runtime_sandbox *s)
+{
+	close_fd(&s->state_dir_fd);
+	close_fd(&s->sync_fd);
+	close_fd(&s->child_sync_fd);
+	close_fd(&s->listen_fd);
+	close_fd(&s->pidfd);
+	close_fd(&s->console_fd);
+	for (int i = 0; i < OCI_NS_MAX; i++)
+		if (s->ns_fds[i] != s->spec->linux_.ns[i].fd)
+			close_fd(&s->ns_fds[i]);
+	for (size_t i = 0; s->mount_sources && i < s->plan.n_mounts; i++)
+		close_fd(&s->mount_sources[i]);
+	free(s->mount_sources);
+	cgroup_done(&s->cgroup);
+	plan_done(&s->plan);
+}
+
+/* Undo, in reverse, after a failure. */
+static void sandbox_undo(struct runtime_sandbox *s)
+{
+	if (s->pid > 0) {
+		kill(s->pid, SIGKILL); /* our own unreaped child: the pid is still its */
+		while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	for (int h = 0; h < CGROUP_MAX; h++)
+		if (!(s->cgroup.made & CGROUP_BIT(h)))
+			close_fd(&s->cgroup.fds[h]);
+	cgroup_remove(&s->cgroup, true, ERR_IGNORE);
+	if (s->state_dir_fd < 0)
+		return;
+	unlinkat(s->state_dir_fd, "start", 0);
+	unlinkat(s->state_dir_fd, "state.json", 0);
+	unlinkat(s->state_dir_fd, "config.json", 0);
+	if (s->made_dir)
+		unlinkat(s->args->state_root_fd, s->args->id, AT_REMOVEDIR);
+}
+
+static int make_state_dir(struct runtime_sandbox *s, struct err *err)
+{
+	const char *id = s->args->id;
+	int root = s->args->state_root_fd;
+
+	s->made_dir = mkdirat(root, id, 0700) == 0;
+	if (!s->made_dir && errno != EEXIST)
+		return err_sys(err, errno, "make the state directory of '%s'", id);
+	s->state_dir_fd = openat(root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->state_dir_fd < 0)
+		return err_sys(err, errno, "open the state directory of '%s'", id);
+	if (s->made_dir)
+		return 0;
+	/* Ours to fill unless another creation holds it or has finished in it. */
+	if (flock(s->state_dir_fd, LOCK_EX | LOCK_NB) < 0 ||
+	    faccessat(s->state_dir_fd, "state.json", F_OK, 0) == 0) {
+		close_fd(&s->state_dir_fd);
+		return err_set(err, E_EXISTS, "container '%s' exists already", id);
+	}
+	return 0;
+}
+
+static int make_start_socket(struct runtime_sandbox *s, struct err *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	if (s->args->flags & RUNTIME_START_BY_FD)
+		return 0;
+	s->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/start", s->state_dir_fd);
+	unlinkat(s->state_dir_fd, "start", 0);
+	if (s->listen_fd < 0 || bind(s->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    listen(s->listen_fd, 1) < 0)
+		return err_sys(err, errno, "make the start socket of '%s'", s->args->id);
+	return 0;
+}
+
+static int open_namespaces(struct runtime_sandbox *s, struct err *err)
+{
+	for (int i = 0; i < OCI_NS_MAX; i++) {
+		const struct oci_namespace *ns = &s->spec->linux_.ns[i];
+
+		if (!s->plan.ns_join[i])
+			continue;
+		s->ns_fds[i] = ns->fd >= 0 ? ns->fd : open(ns->path, O_RDONLY | O_CLOEXEC);
+		if (s->ns_fds[i] < 0)
+			return err_sys(err, errno, "linux.namespaces: open '%s'", ns->path);
+	}
+	return 0;
+}
+
+/* With a user namespace the new process may not reach the sources that the caller can: the caller
+ * opens them. Ordinary users cannot clone mounts here, and then have the same rights inside. */
+static int open_mount_sources(struct runtime_sandbox *s, struct err *err)
+{
+	struct mount_attr slave = { .propagation = MS_SLAVE };
+
+	if (!s->spec->linux_.ns[OCI_NS_USER].wanted || !caps_have(CAP_SYS_ADMIN))
+		return 0;
+	s->mount_sources = xcalloc(s->plan.n_mounts + 1, sizeof(int));
+	for (size_t i = 0; i < s->plan.n_mounts; i++)
+		s->mount_sources[i] = -1;
+	for (size_t i = 0; i < s->plan.n_mounts; i++) {
+		const struct plan_mount *pm = &s->plan.mounts[i];
+		unsigned tree = pm->options.flags & MOUNT_RECURSIVE ? AT_RECURSIVE : 0;
+		unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | tree;
+		AUTO_FREE char *path = NULL;
+
+		if (pm->kind != PLAN_MOUNT_BIND || pm->spec->source_fd >= 0)
+			continue;
+		if (pm->options.flags & MOUNT_SOURCE_NOFOLLOW)
+			flags |= AT_SYMLINK_NOFOLLOW;
+		path = bundle_path(s->args, pm->spec->source);
+		s->mount_sources[i] = open_tree(AT_FDCWD, path, flags);
+		if (s->mount_sources[i] < 0 ||
+		    mount_setattr(s->mount_sources[i], "", AT_EMPTY_PATH | tree, &slave,
+		                  sizeof(slave)) < 0)
+			return err_sys(err, errno, "mounts[%zu]: source '%s' of '%s'", i,
+			               pm->spec->source, pm->spec->destination);
+	}
+	return 0;
+}
+
+/* ---- cgroup ---- */
+
+/* Which hierarchies to join. Joining one of v1 makes the kernel wait for a grace period (5 to 15
+ * ms), so a container without limits joins v2's only, by CLONE_INTO_CGROUP, where it exists. One
+ * that could mount cgroups itself joins all, so as not to see the root's. */
+static unsigned wanted_hierarchies(const struct runtime_sandbox *s)
+{
+	const struct cgroup_layout *l = cgroup_layout_get();
+	unsigned wanted = s->plan.cgroup_needed;
+
+	if (s->args->flags & RUNTIME_NO_CGROUP || l->mode == CGROUP_MODE_NONE)
+		return 0;
+	if (l->mode == CGROUP_MODE_V2)
+		return l->available;
+	if (l->mode == CGROUP_MODE_V1 || !device_rules_by_bpf() ||
+	    s->spec->process.caps.bounding >> CAP_SYS_ADMIN & 1)
+		return l->available;
+	return wanted | CGROUP_BIT(CGROUP_UNIFIED);
+}
+
+static int cgroup_unusable(const struct runtime_sandbox *s, struct err *err)
+{
+	if (!s->plan.cgroup_needed)
+		return 0;
+	if (s->args->flags & RUNTIME_NO_CGROUP)
+		return err_set(err, E_INVALID,
+		               "linux.resources: limits are asked for, but the "
+		               "container is to have no cgroup");
+	return err_set(err, E_UNSUPPORTED,
+	               "linux.resources: this host has no cgroups mounted on "
+	               "/sys/fs/cgroup");
+}
+
+/* The part before the clone: v2's directory, for the process to be born into. */
+static int prepare_cgroup(struct runtime_sandbox *s, unsigned *ret_wanted, struct err *err)
+{
+	const struct cgroup_layout *l = cgroup_layout_get();
+	unsigned wanted = wanted_hierarchies(s), missing;
+	struct err e = ERR_INIT;
+
+	*ret_wanted = 0;
+	if (!wanted)
+		return cgroup_unusable(s, err);
+	missing = s->plan.cgroup_needed & ~l->available;
+	for (int c = 0; c < CGROUP_MAX; c++)
+		if (missing & CGROUP_BIT(c))
+			return err_set(err, E_UNSUPPORTED,
+			               "linux.resources: this host has no cgroup controller '%s'",
+			               cgroup_controller_name(c, false));
+	if (l->on_v2 & CGROUP_BIT(CGROUP_UNIFIED)) {
+		if (cgroup_create(&s->cgroup, s->plan.cgroup_path,
+		                  (wanted & l->on_v2) | CGROUP_BIT(CGROUP_UNIFIED), &e) < 0)
+			goto refused;
+		if (device_rules_by_bpf() &&
+		    device_rules_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0)
+			return -1;
+	} else if (cgroup_create(&s->cgroup, s->plan.cgroup_path, wanted, &e) < 0) {
+		goto refused;
+	}
+	*ret_wanted = wanted;
+	for (int c = 0; c < CGROUP_MAX; c++)
+		if (wanted & l->available & CGROUP_BIT(c))
+			s->cgroup_hierarchies |= CGROUP_BIT(cgroup_hierarchy_of(c));
+	return 0;
+refused:
+	/* An ordinary user without a delegated cgroup: fine as long as no limit is asked for. */
+	if ((e.sys == EACCES || e.sys == EPERM || e.sys == EROFS) && !s->plan.cgroup_needed)
+		return 0;
+	*err = e;
+	if (e.sys == EACCES || e.sys == EPERM || e.sys == EROFS)
+		return err_hint(err, "limits take root or a delegated cgroup");
+	return -1;
+}
+
+static int join_cgroup(struct runtime_sandbox *s, unsigned wanted, struct err *err)
+{
+	unsigned born_into = s->cgroup.fds[CGROUP_UNIFIED] >= 0 ? CGROUP_BIT(CGROUP_UNIFIED) : 0;
+
+	if (wanted) {
+		if (cgroup_create(&s->cgroup, s->plan.cgroup_path, wanted, err) < 0 ||
+		    resources_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0)
+			return -1;
+		if (!device_rules_by_bpf() &&
+		    device_rules_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0)
+			return -1;
+		if (cgroup_attach_in(&s->cgroup, s->cgroup.joined & ~born_into, s->pid, err) < 0)
+			return -1;
+	}
+	/* A failed send shows as the reason that the new process gives. */
+	(void)sync_send(s->sync_fd, 'c');
+	return 0;
+}
+
+/* ---- the conversation ---- */
+
+static int run_caller_hooks(struct runtime_sandbox *s, struct err *err)
+{
+	AUTO_FREE char *state = state_format_creating(s, RUNTIME_CREATING, s->pid);
+
+	if (hooks_run(&s->spec->hooks[OCI_HOOK_PRESTART], "prestart", state, err) < 0 ||
+	    hooks_run(&s->spec->hooks[OCI_HOOK_CREATE_RUNTIME], "createRuntime", state, err) < 0)
+		return -1;
+	(void)sync_send(s->sync_fd, 'h');
+	return 0;
+}
+
+static int take_console(struct runtime_sandbox *s, int fd, struct err *err)
+{
+	if (fd < 0)
+		return err_set(err, E_INTERNAL, "the terminal did not arrive");
+	if (!s->args->console_socket) {
+		s->console_fd = fd;
+		return 0;
+	}
+	if (terminal_send(s->args->console_socket, fd, err) < 0) {
+		close(fd);
+		return -1;
+	}
+	close(fd);
+	return 0;
+}
+
+static int init_died(struct runtime_sandbox *s, struct err *err)
+{
+	int status = 0;
+
+	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	s->pid = -1;
+	err_set(err, E_INTERNAL, "the container's first process ended before it was ready (%s %d)",
+	        WIFSIGNALED(status) ? "signal" : "status",
+	        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+	    s->spec->linux_.resources.memory_limit != OCI_UNSET)
+		err_hint(err, "the memory limit may be too small to start in");
+	return -1;
+}
+
+static int converse(struct runtime_sandbox *s, struct err *err)
+{
+	for (;;) {
+		int fd = -1, r = sync_receive(s->sync_fd, &fd, err);
+
+		if (r < 0)
+			return -1;
+		if (r == 't' && take_console(s, fd, err) < 0)
+			return -1;
+		if (r != 't' && fd >= 0)
+			close(fd);
+		if (r == 'h' && run_caller_hooks(s, err) < 0)
+			return -1;
+		if (r == 0)
+			return init_died(s, err);
+		if (r == 'r')
+			return 0;
+	}
+}
+
+static int save_config(struct runtime_sandbox *s, struct err *err)
+{
+	AUTO_FREE char *text = NULL;
+
+	if (!(s->args->flags & RUNTIME_SAVE_CONFIG))
+		return 0;
+	text = oci_spec_format(s->spec, false);
+	return file_write_atomic_at(s->state_dir_fd, "config.json", text, strlen(text), 0600, 0,
+	                            err);
+}
+
+static int create(struct runtime_sandbox *s, struct err *err)
+{
+	const struct isolator *isolator =
+		s->args->isolator ? s->args->isolator : &isolator_namespaces;
+	unsigned wanted = 0;
+	int fds[2], r;
+
+	if (isolator->check(s->args, err) < 0 ||
+	    plan_make(&s->plan, s->spec, s->args->id, err) < 0 || make_state_dir(s, err) < 0 ||
+	    make_start_socket(s, err) < 0 || open_namespaces(s, err) < 0 ||
+	    open_mount_sources(s, err) < 0 || prepare_cgroup(s, &wanted, err) < 0)
+		return -1;
+	r = sync_pair(fds);
+	if (r < 0)
+		return err_sys(err, -r, "make a socket pair");
+	s->sync_fd = fds[0];
+	s->child_sync_fd = fds[1];
+	if (isolator->launch(s, err) < 0)
+		return -1;
+	close_fd(&s->child_sync_fd);
+	close_fd(&s->listen_fd);
+	if (join_cgroup(s, wanted, err) < 0 || save_config(s, err) < 0 || converse(s, err) < 0 ||
+	    process_limits(&s->spec->process, s->pid, err) < 0)
+		return -1;
+	return state_write(s, err);
+}
+
+int runtime_create(const struct runtime_create_args *args, struct runtime_container *ret,
+                   struct err *err)
+{
+	struct runtime_sandbox s = {
+		.args = args,
+		.spec = args->spec,
+		.cgroup = CGROUP_INIT,
+		.state_dir_fd = -1,
+		.sync_fd = -1,
+		.child_sync_fd = -1,
+		.listen_fd = -1,
+		.pid = -1,
+		.pidfd = -1,
+		.console_fd = -1,
+	};
+	int r;
+
+	for (int i = 0; i < OCI_NS_MAX; i++)
+		s.ns_fds[i] = -1;
+	if (!runtime_id_is_valid(args->id))
+		return err_set(err, E_INVALID,
+		               "'%s' is not a container id: use letters, digits and "
+		               "_ + - .",
+		               args->id);
+	r = create(&s, err);
+	if (r < 0) {
+		sandbox_undo(&s);
+	} else {
+		*ret = RUNTIME_CONTAINER_INIT;
+		ret->pid = s.pid;
+		ret->pidfd = TAKE_FD(s.pidfd);
+		ret->console_fd = TAKE_FD(s.console_fd);
+		if (args->flags & RUNTIME_START_BY_FD)
+			ret->start_fd = TAKE_FD(s.sync_fd);
+	}
+	sandbox_done(&s);
+	return r;
+}
+
+/* ---- start ---- */
+
+static int connect_start(int dir_fd, const char *id, struct err *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	AUTO_FD fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(err, errno, "make a socket");
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/start", dir_fd);
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+		return TAKE_FD(fd);
+	if (errno == ENOENT || errno == ECONNREFUSED)
+		return err_set(err, E_STATE, "container '%s' is not in the state 'created'", id);
+	return err_sys(err, errno, "connect to the start socket of '%s'", id);
+}
+
+static int run_poststart(int state_root_fd, const char *id, struct err *err)
+{
+	AUTO_STATE st = { 0 };
+	AUTO_FREE char *text = NULL;
+
+	if (runtime_state(state_root_fd, id, &st, err) < 0)
+		return -1;
+	if (!st.poststart.count)
+		return 0;
+	text = runtime_state_format(&st, false);
+	if (hooks_run(&st.poststart, "poststart", text, err) == 0)
+		return 0;
+	/* runtime-spec 1.3: a failing poststart hook fails the start, and the container ends. */
+	(void)runtime_kill(state_root_fd, id, SIGKILL, 0, ERR_IGNORE);
+	return -1;
+}
+
+int runtime_start(int state_root_fd, const char *id, int start_fd, struct err *err)
+{
+	AUTO_FD dir = state_dir_open(state_root_fd, id, err);
+	AUTO_FD own = -1;
+	int fd = start_fd, r;
+
+	if (dir < 0)
+		return -1;
+	if (fd < 0) {
+		own = connect_start(dir, id, err);
+		if (own < 0)
+			return -1;
+		fd = own;
+	}
+	if (sync_send(fd, 's') < 0)
+		return err_set(err, E_STATE, "start '%s': its process is gone", id);
+	r = sync_receive(fd, NULL, err);
+	unlinkat(dir, "start", 0);
+	if (r < 0)
+		return -1;
+	return run_poststart(state_root_fd, id, err);
+}

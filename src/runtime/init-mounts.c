@@ -1,0 +1,412 @@
+/* The root file system and what is mounted in it: the new process's work, in its own mount
+ * namespace. Every target is a descriptor resolved inside the new root; nothing is mounted by
+ * path. */
+#include "runtime/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#include "base/fd.h"
+#include "sys/rootfs.h"
+
+#define DETACHED_TREE (OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+
+static int set_attr(int fd, bool tree, uint64_t set, uint64_t clr, unsigned long propagation)
+{
+	struct mount_attr attr = { .attr_set = set, .attr_clr = clr, .propagation = propagation };
+
+	return mount_setattr(fd, "", AT_EMPTY_PATH | (tree ? AT_RECURSIVE : 0), &attr,
+	                     sizeof(attr)) < 0
+	               ? -errno
+	               : 0;
+}
+
+static int attach(int mount_fd, int target_fd)
+{
+	return move_mount(mount_fd, "", target_fd, "",
+	                  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+	               ? -errno
+	               : 0;
+}
+
+int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err)
+{
+	const struct runtime_create_args *a = s->args;
+	struct mount_attr slave = { .propagation = s->plan.propagation };
+	AUTO_FD root = -1;
+
+	/* Before anything is mounted: nothing of ours may reach the host. */
+	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
+		return err_sys(err, errno, "make the mounts of the new namespace our own");
+	if (a->mount_rootfs) {
+		if (a->mount_rootfs(a->mount_rootfs_ctx, &root, err) < 0)
+			return err_ctx(err, "mount the root file system");
+	} else {
+		AUTO_FREE char *path = bundle_path(a, s->spec->root_path);
+
+		root = open_tree(AT_FDCWD, path, DETACHED_TREE | AT_RECURSIVE);
+		if (root < 0)
+			return err_sys(err, errno, "root.path: '%s'", s->spec->root_path);
+	}
+	/* On top of "/": needs no directory to mount on, and no path leads there by accident; the
+	 * process's own root stays below it until pivot_root. */
+	if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_sys(err, errno, "attach the root file system");
+	*ret_root_fd = TAKE_FD(root);
+	return 0;
+}
+
+/* /proc and /sys that are links would send masks and labels elsewhere (CVE-2019-19921,
+ * CVE-2023-27561), so the pseudo file systems want a plain directory. */
+static bool is_pseudo(const char *type)
+{
+	return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
+}
+
+static int open_target_dir(int root_fd, const struct oci_mount *m, bool strict)
+{
+	int fd;
+
+	if (!strict)
+		return rootfs_mkdir_all(root_fd, m->destination, 0755);
+	fd = rootfs_open_nolinks(root_fd, m->destination, O_PATH | O_DIRECTORY, 0);
+	if (fd == -ENOENT)
+		fd = rootfs_mkdir_all(root_fd, m->destination, 0755);
+	return fd;
+}
+
+static int mount_failed(struct err *err, int r, const struct oci_mount *m, const char *what)
+{
+	return err_sys(err, -r, "mounts: %s '%s' on '%s'", what,
+	               m->type && *m->type ? m->type
+	               : m->source         ? m->source
+	                                   : "bind",
+	               m->destination);
+}
+
+static int fs_options(int sb, const struct plan_mount *pm)
+{
+	const struct mount_options *o = &pm->options;
+
+	if (pm->spec->source && *pm->spec->source &&
+	    fsconfig(sb, FSCONFIG_SET_STRING, "source", pm->spec->source, 0) < 0)
+		return -errno;
+	for (size_t i = 0; i < o->data.len; i++) {
+		const char *word = o->data.items[i], *value = strchr(word, '=');
+		char key[64];
+		int r;
+
+		if (value) {
+			if ((size_t)(value - word) >= sizeof(key))
+				return -EINVAL;
+			memcpy(key, word, (size_t)(value - word));
+			key[value - word] = '\0';
+			r = fsconfig(sb, FSCONFIG_SET_STRING, key, value + 1, 0);
+		} else {
+			r = fsconfig(sb, FSCONFIG_SET_FLAG, word, NULL, 0);
+		}
+		if (r < 0)
+			return -errno;
+	}
+	return fsconfig(sb, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* The reason the kernel wrote down for the last failure, if any. */
+static int fs_failed(struct err *err, int r, int sb, const struct oci_mount *m)
+{
+	char log[200];
+	ssize_t n = read(sb, log, sizeof(log) - 1);
+
+	mount_failed(err, r, m, "mount");
+	if (n > 2) {
+		log[n] = '\0';
+		log[strcspn(log, "\n")] = '\0';
+		err_hint(err, "kernel: %s", log + 2);
+	}
+	return -1;
+}
+
+/* In a user namespace that does not own the network or pid namespace, sysfs and proc cannot be
+ * mounted anew; the host's sysfs, bound, shows no more than the caller can see. */
+static int bind_host_sysfs(const struct oci_mount *m, uint64_t attrs, struct err *err)
+{
+	AUTO_FD fd = open_tree(AT_FDCWD, "/sys", DETACHED_TREE | AT_RECURSIVE);
+	int r;
+
+	if (fd < 0)
+		return mount_failed(err, -errno, m, "bind '/sys' for");
+	r = set_attr(fd, true, attrs, 0, MS_SLAVE);
+	if (r < 0)
+		return mount_failed(err, r, m, "set attributes of");
+	return TAKE_FD(fd);
+}
+
+static int make_fs(struct runtime_sandbox *s, const struct plan_mount *pm, struct err *err)
+{
+	const struct oci_mount *m = pm->spec;
+	uint64_t attrs = pm->options.attr_set;
+	AUTO_FD sb = fsopen(m->type, FSOPEN_CLOEXEC);
+	int fd, r;
+
+	if (sb < 0)
+		return mount_failed(err, -errno, m, "open file system type");
+	/* Filled before it becomes read-only. */
+	if (pm->is_dev || pm->options.flags & MOUNT_COPY_UP)
+		attrs &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	r = fs_options(sb, pm);
+	if (r == -EPERM && strcmp(m->type, "sysfs") == 0 && s->spec->linux_.ns[OCI_NS_USER].wanted)
+		return bind_host_sysfs(m, attrs, err);
+	if (r < 0)
+		return fs_failed(err, r, sb, m);
+	fd = fsmount(sb, FSMOUNT_CLOEXEC, (unsigned)attrs);
+	if (fd < 0) {
+		r = -errno;
+		if (r == -EPERM && strcmp(m->type, "sysfs") == 0)
+			return bind_host_sysfs(m, attrs, err);
+		return mount_failed(err, r, m, "mount");
+	}
+	return fd;
+}
+
+static int mount_fs(struct runtime_sandbox *s, const struct plan_mount *pm, int root_fd,
+                    struct err *err)
+{
+	const struct oci_mount *m = pm->spec;
+	AUTO_FD fd = make_fs(s, pm, err), target = -1;
+	int r;
+
+	if (fd < 0)
+		return -1;
+	target = open_target_dir(root_fd, m, is_pseudo(m->type));
+	if (target < 0)
+		return mount_failed(err, target, m, "open the target of");
+	if (pm->options.flags & MOUNT_COPY_UP) {
+		r = init_copy_tree(target, fd);
+		if (r < 0)
+			return mount_failed(err, r, m, "copy what is hidden by");
+		if (pm->options.attr_set & MOUNT_ATTR_RDONLY)
+			r = set_attr(fd, false, MOUNT_ATTR_RDONLY, 0, 0);
+		if (r < 0)
+			return mount_failed(err, r, m, "make read-only");
+	}
+	r = attach(fd, target);
+	return r < 0 ? mount_failed(err, r, m, "attach") : 0;
+}
+
+static int open_bind_source(struct runtime_sandbox *s, const struct plan_mount *pm, struct err *err)
+{
+	const struct oci_mount *m = pm->spec;
+	bool tree = pm->options.flags & MOUNT_RECURSIVE;
+	unsigned flags = DETACHED_TREE | (tree ? AT_RECURSIVE : 0);
+	int prepared = s->mount_sources ? s->mount_sources[pm - s->plan.mounts] : -1;
+	int fd;
+
+	if (pm->options.flags & MOUNT_SOURCE_NOFOLLOW)
+		flags |= AT_SYMLINK_NOFOLLOW;
+	if (prepared >= 0)
+		return prepared;
+	if (m->source_fd >= 0)
+		fd = open_tree(m->source_fd, "", flags | AT_EMPTY_PATH);
+	else
+		{
+		AUTO_FREE char *path = bundle_path(s->args, m->source);
+
+		fd = open_tree(AT_FDCWD, path, flags);
+	}
+	if (fd < 0)
+		return err_sys(err, errno, "mounts: source '%s' of '%s'",
+		               m->source ? m->source : "(descriptor)", m->destination);
+	return fd;
+}
+
+static int mount_bind(struct runtime_sandbox *s, const struct plan_mount *pm, int root_fd,
+                      struct err *err)
+{
+	const struct oci_mount *m = pm->spec;
+	const struct mount_options *o = &pm->options;
+	AUTO_FD fd = open_bind_source(s, pm, err), target = -1;
+	struct stat st;
+	int r = 0;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) < 0)
+		return mount_failed(err, -errno, m, "look at the source of");
+	target = S_ISDIR(st.st_mode) ? rootfs_mkdir_all(root_fd, m->destination, 0755)
+	                             : rootfs_make_file(root_fd, m->destination, 0644);
+	if (target < 0)
+		return mount_failed(err, target, m, "open the target of");
+	if (o->tree_set || o->tree_clr)
+		r = set_attr(fd, true, o->tree_set, o->tree_clr, 0);
+	if (r == 0 && (o->attr_set || o->attr_clr))
+		r = set_attr(fd, false, o->attr_set, o->attr_clr, 0);
+	if (r == 0 && o->propagation)
+		r = set_attr(fd, o->propagation_recursive, 0, 0, o->propagation);
+	if (r < 0)
+		return mount_failed(err, r, m, "set attributes of");
+	r = attach(fd, target);
+	return r < 0 ? mount_failed(err, r, m, "bind") : 0;
+}
+
+int init_mount_all(struct runtime_sandbox *s, int root_fd, struct err *err)
+{
+	for (size_t i = 0; i < s->plan.n_mounts; i++) {
+		const struct plan_mount *pm = &s->plan.mounts[i];
+		int r;
+
+		if (pm->kind == PLAN_MOUNT_CGROUP)
+			r = init_mount_cgroup(s, pm, root_fd, err);
+		else if (pm->kind == PLAN_MOUNT_BIND)
+			r = mount_bind(s, pm, root_fd, err);
+		else
+			r = mount_fs(s, pm, root_fd, err);
+		if (r < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int init_pivot(struct runtime_sandbox *s, int root_fd, struct err *err)
+{
+	if (fchdir(root_fd) < 0)
+		return err_sys(err, errno, "enter the new root");
+	if (s->args->flags & RUNTIME_NO_PIVOT) {
+		/* The new root already lies on top of "/": only the process's root has to follow.
+		 */
+		if (chroot(".") < 0)
+			return err_sys(err, errno, "change the root");
+	} else {
+		/* Old root on top of the new one, then off it: no directory is needed for it. */
+		if (syscall(SYS_pivot_root, ".", ".") < 0)
+			return err_sys(err, errno, "pivot_root");
+		if (umount2(".", MNT_DETACH) < 0)
+			return err_sys(err, errno, "detach the host's root");
+	}
+	if (chdir("/") < 0)
+		return err_sys(err, errno, "enter '/'");
+	if (s->plan.root_propagation && s->plan.root_propagation != MS_SLAVE) {
+		struct mount_attr attr = { .propagation = s->plan.root_propagation };
+
+		if (mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
+			return err_sys(err, errno, "linux.rootfsPropagation: set '%s'",
+			               s->spec->linux_.rootfs_propagation);
+	}
+	return 0;
+}
+
+/* ---- masked and read-only paths: after pivot, below the container's own "/" ---- */
+
+static int mask_file(int target_fd)
+{
+	AUTO_FD null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_FD tree = -1;
+	struct stat st;
+
+	/* CVE-2025-31133: what lies at this name must be the null device and nothing else. */
+	if (null < 0 || fstat(null, &st) < 0)
+		return -errno;
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return -EPERM;
+	tree = open_tree(null, "", DETACHED_TREE | AT_EMPTY_PATH);
+	return tree < 0 ? -errno : attach(tree, target_fd);
+}
+
+/* One empty read-only tmpfs, cloned for each directory. */
+static int mask_dir(int target_fd, int *empty_fd)
+{
+	AUTO_FD tree = -1;
+
+	if (*empty_fd < 0) {
+		AUTO_FD sb = fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+		if (sb < 0 || fsconfig(sb, FSCONFIG_SET_STRING, "size", "0", 0) < 0 ||
+		    fsconfig(sb, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) < 0 ||
+		    fsconfig(sb, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+			return -errno;
+		*empty_fd = fsmount(sb, FSMOUNT_CLOEXEC,
+		                    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+		                            MOUNT_ATTR_NOEXEC);
+		if (*empty_fd < 0)
+			return -errno;
+		return attach(*empty_fd, target_fd);
+	}
+	tree = open_tree(*empty_fd, "", DETACHED_TREE | AT_EMPTY_PATH);
+	return tree < 0 ? -errno : attach(tree, target_fd);
+}
+
+static int mask_path(int root_fd, const char *path, int *empty_fd)
+{
+	AUTO_FD target = rootfs_open(root_fd, path, O_PATH, 0);
+	struct stat st;
+
+	if (target == -ENOENT || target == -ENOTDIR || target == -EACCES)
+		return 0;
+	if (target < 0)
+		return target;
+	if (fstat(target, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? mask_dir(target, empty_fd) : mask_file(target);
+}
+
+static int readonly_path(int root_fd, const char *path)
+{
+	AUTO_FD target = rootfs_open(root_fd, path, O_PATH, 0);
+	AUTO_FD tree = -1;
+	int r;
+
+	if (target == -ENOENT || target == -ENOTDIR || target == -EACCES)
+		return 0;
+	if (target < 0)
+		return target;
+	tree = open_tree(target, "", DETACHED_TREE | AT_EMPTY_PATH | AT_RECURSIVE);
+	if (tree < 0)
+		return -errno;
+	r = set_attr(tree, true, MOUNT_ATTR_RDONLY, 0, 0);
+	return r < 0 ? r : attach(tree, target);
+}
+
+/* Mounts that had to stay writable while they were filled. */
+static int finish_readonly(struct runtime_sandbox *s, struct err *err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	for (size_t i = 0; i < s->plan.n_mounts; i++) {
+		const struct plan_mount *pm = &s->plan.mounts[i];
+
+		if (pm->is_dev && pm->kind == PLAN_MOUNT_FS &&
+		    pm->options.attr_set & MOUNT_ATTR_RDONLY &&
+		    mount_setattr(AT_FDCWD, "/dev", AT_SYMLINK_NOFOLLOW, &attr, sizeof(attr)) < 0)
+			return err_sys(err, errno, "mounts: make '/dev' read-only");
+	}
+	if (s->spec->root_readonly && mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
+		return err_sys(err, errno, "root.readonly: make '/' read-only");
+	return 0;
+}
+
+int init_hide_paths(struct runtime_sandbox *s, struct err *err)
+{
+	const struct oci_linux *l = &s->spec->linux_;
+	AUTO_FD root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_FD empty = -1;
+	int r;
+
+	if (root < 0)
+		return err_sys(err, errno, "open '/'");
+	for (size_t i = 0; i < l->readonly_paths.len; i++) {
+		r = readonly_path(root, l->readonly_paths.items[i]);
+		if (r < 0)
+			return err_sys(err, -r, "linux.readonlyPaths[%zu]: '%s'", i,
+			               l->readonly_paths.items[i]);
+	}
+	for (size_t i = 0; i < l->masked_paths.len; i++) {
+		r = mask_path(root, l->masked_paths.items[i], &empty);
+		if (r < 0)
+			return err_sys(err, -r, "linux.maskedPaths[%zu]: '%s'", i,
+			               l->masked_paths.items[i]);
+	}
+	return finish_readonly(s, err);
+}

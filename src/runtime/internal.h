@@ -1,0 +1,117 @@
+/* Shared by the files of the runtime: one creation (or exec) under way.
+ *
+ * Caller and new process talk over a pair of sequenced-packet sockets, one byte per message:
+ *
+ *   caller                                     new process
+ *   'm' user namespace is mapped      ----->   (only with a new one) becomes its root
+ *   'c' cgroup is ready               ----->   makes its cgroup namespace, mounts cgroups
+ *                                     <-----   'h' namespaces and mounts are there
+ *   'h' createRuntime hooks have run  ----->   (only when there are such hooks) pivots
+ *                                     <-----   't' the terminal's master, as a descriptor
+ *                                     <-----   'r' ready
+ *   's' start                         ----->   (START_BY_FD; else the start socket) executes
+ * At any time the new process may send 'e' and a struct err, and end. */
+#pragma once
+#include "runtime/isolator.h"
+#include "runtime/plan.h"
+
+struct runtime_sandbox {
+	const struct runtime_create_args *args;
+	const struct oci_spec *spec;
+	struct plan plan;
+	struct cgroup cgroup;
+	int state_dir_fd;
+	int sync_fd;                 /* the caller's end */
+	int child_sync_fd;           /* the new process's end */
+	int listen_fd;               /* of the start socket; -1 with RUNTIME_START_BY_FD */
+	int ns_fds[OCI_NS_MAX];      /* to join; -1: none */
+	int *mount_sources;          /* per plan mount: opened by the caller, or -1 */
+	bool cgroup_ready;           /* in the new process: 'c' has been seen */
+	unsigned cgroup_hierarchies; /* that it will have joined; decided before the clone */
+	bool made_dir, made_state;
+	pid_t pid;
+	int pidfd;
+	int console_fd;
+};
+
+/* sync.c */
+int sync_pair(int ret_fds[2]);
+int sync_send(int fd, char what);
+int sync_send_fd(int fd, char what, int passed_fd);
+void sync_send_err(int fd, const struct err *err);
+/* Next message: its byte, 0 at end of file, -1 with *err (an 'e' message becomes that error).
+ * *ret_fd: a descriptor that came with it, or -1; NULL: none is expected. */
+int sync_receive(int fd, int *ret_fd, struct err *err);
+/* Wait for exactly this message. */
+int sync_expect(int fd, char what, struct err *err);
+
+/* init.c: the new process. Never returns. */
+void init_main(struct runtime_sandbox *s) NORETURN;
+/* Wait for 'c' (once), then make the cgroup namespace. */
+int init_wait_cgroup(struct runtime_sandbox *s, struct err *err);
+/* Join the namespaces given as descriptors, user first; flags of those joined are checked. */
+int ns_join_all(const int fds[OCI_NS_MAX], unsigned skip, struct err *err);
+
+/* init-mounts.c: root file system, mounts, devices, masks. In the new process. */
+int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err);
+int init_mount_all(struct runtime_sandbox *s, int root_fd, struct err *err);
+int init_pivot(struct runtime_sandbox *s, int root_fd, struct err *err);
+int init_hide_paths(struct runtime_sandbox *s, struct err *err);
+/* init-copy.c: regular files, directories and links with owner and mode; 0 or -errno. */
+int init_copy_tree(int from_fd, int to_fd);
+/* init-dev.c */
+int init_devices(struct runtime_sandbox *s, int root_fd, struct err *err);
+/* Bind the terminal on /dev/console below dev_fd. 0 or -errno. */
+int init_bind_console(int dev_fd, int slave_fd);
+/* cgroup mounts: init-cgroup.c */
+int init_mount_cgroup(struct runtime_sandbox *s, const struct plan_mount *m, int root_fd,
+                      struct err *err);
+
+/* process.c: what a container's first process and an exec have in common. */
+struct process_context {
+	const struct oci_process *process;
+	const struct sock_filter *filter;
+	unsigned short filter_len;
+	unsigned filter_flags;
+	unsigned preserve_fds, listen_fds;
+	char *exe; /* found by process_prepare() */
+};
+/* Controlling terminal or stdio onto 0..2. slave_fd: the terminal's end, or -1. */
+int process_stdio(const struct oci_process *p, const int stdio[3], int slave_fd, struct err *err);
+/* User, groups, bounding set, working directory; finds the program. */
+int process_prepare(struct process_context *c, struct err *err);
+/* Capabilities, seccomp, execve. Returns only on failure. */
+int process_execute(struct process_context *c, struct err *err);
+/* By the parent, for the new process, with the parent's privileges. */
+int process_limits(const struct oci_process *p, pid_t pid, struct err *err);
+void process_reset_signals(void);
+
+/* terminal.c */
+/* Open a new terminal on the devpts at `pts_dir_fd`/ptmx; size it, give it to the user. */
+int terminal_open(int pts_fd, const struct oci_process *p, int *ret_master, int *ret_slave,
+                  struct err *err);
+/* Send the master to a unix socket, as runc does: its name is the message. */
+int terminal_send(const char *socket_path, int master_fd, struct err *err);
+
+/* hooks.c */
+int hooks_run(const struct oci_hooks *hooks, const char *what, const char *state_json,
+              struct err *err);
+
+/* state.c */
+/* A path of the configuration, relative to the bundle, as an absolute one. The caller frees. Always by
+ * path: a descriptor of the caller's belongs to its mount namespace and cannot be cloned in ours. */
+char *bundle_path(const struct runtime_create_args *args, const char *path);
+int state_dir_open(int state_root_fd, const char *id, struct err *err);
+int state_write(const struct runtime_sandbox *s, struct err *err);
+/* The state JSON of a container under construction, for hooks. */
+char *state_format_creating(const struct runtime_sandbox *s, enum runtime_status status, pid_t pid);
+
+/* resources.c */
+/* Write limits into the joined hierarchies. what: "linux.resources", for errors. */
+/* cpu.shares to cpu.weight, blkio weight to io.weight. */
+uint64_t resources_cpu_weight(int64_t shares);
+uint64_t resources_io_weight(int64_t weight);
+int resources_apply(struct cgroup *cg, const struct oci_resources *r, struct err *err);
+/* devices.c: device rules, by eBPF on v2 or the devices controller of v1. */
+int device_rules_apply(struct cgroup *cg, const struct oci_resources *r, struct err *err);
+bool device_rules_by_bpf(void);

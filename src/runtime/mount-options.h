@@ -1,0 +1,33 @@
+/* Mount options of config.json, understood: pure, tested without root. */
+#pragma once
+#include "base/err.h"
+#include "base/strv.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum mount_flags {
+	MOUNT_BIND = 1u << 0,
+	MOUNT_RECURSIVE = 1u << 1, /* of the bind */
+	MOUNT_COPY_UP = 1u << 2,   /* tmpcopyup: fill a tmpfs with what it hides */
+	MOUNT_IDMAP = 1u << 3,
+	MOUNT_IDMAP_RECURSIVE = 1u << 4,
+	MOUNT_SOURCE_NOFOLLOW = 1u << 5,
+};
+
+struct mount_options {
+	unsigned flags;
+	uint64_t attr_set, attr_clr; /* MOUNT_ATTR_* of the mount itself */
+	uint64_t tree_set, tree_clr; /* and of it and all below it (rro, rnosuid, ...) */
+	unsigned long propagation;   /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0 */
+	bool propagation_recursive;
+	struct strv data; /* for the file system: "size=64k", "newinstance" */
+};
+
+/* where: names the mount in errors. */
+int mount_options_parse(const struct strv *options, struct mount_options *ret, const char *where,
+                        struct err *err);
+void mount_options_done(struct mount_options *o);
+/* "rslave" and friends; false for another word. */
+bool mount_propagation_parse(const char *word, unsigned long *ret, bool *ret_recursive);
+/* Every option understood, for `features`. */
+void mount_options_list(struct strv *ret);

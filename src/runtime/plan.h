@@ -1,0 +1,45 @@
+/* runtime/plan: a configuration checked and turned into what has to be done.
+ * A plan is a value: making one changes nothing, needs no privilege and opens nothing. It borrows
+ * from the spec, which must outlive it. */
+#pragma once
+#include "oci/spec.h"
+#include "runtime/mount-options.h"
+#include <linux/filter.h>
+
+enum plan_mount_kind {
+	PLAN_MOUNT_FS,     /* a new file system */
+	PLAN_MOUNT_BIND,   /* a tree of the host's, or a prepared descriptor */
+	PLAN_MOUNT_CGROUP, /* the container's own part of the cgroup hierarchies */
+};
+
+struct plan_mount {
+	const struct oci_mount *spec;
+	enum plan_mount_kind kind;
+	struct mount_options options;
+	bool is_dev; /* its destination is /dev: default devices go into it */
+};
+
+struct plan {
+	uint64_t clone_flags;     /* CLONE_NEW*: namespaces to make */
+	bool ns_join[OCI_NS_MAX]; /* to join instead, by path or descriptor */
+	bool new_cgroup_ns;       /* made late, once the process is in its cgroup */
+	bool needs_stage;         /* a process between caller and init has to enter first */
+	struct plan_mount *mounts;
+	size_t n_mounts;
+	bool setup_dev;                 /* /dev is ours to fill (not bound from the host) */
+	unsigned long propagation;      /* of everything, first thing in the new mount namespace */
+	unsigned long root_propagation; /* of "/" at the end, or 0 */
+	char *cgroup_path;              /* absolute, in every hierarchy; NULL: none */
+	unsigned cgroup_needed;         /* hierarchies that limits need (CGROUP_BIT) */
+	struct sock_filter *filter;     /* seccomp; NULL: none */
+	unsigned short filter_len;
+	unsigned filter_flags; /* SECCOMP_FILTER_FLAG_* */
+};
+
+int plan_make(struct plan *plan, const struct oci_spec *spec, const char *id, struct err *err);
+void plan_done(struct plan *plan);
+/* Also for exec: compiles spec's profile into plan-like out-parameters. */
+int plan_seccomp(const struct oci_seccomp *s, struct sock_filter **ret, unsigned short *ret_len,
+                 unsigned *ret_flags, struct err *err);
+/* Hierarchies whose files these resources are written to. */
+unsigned resources_controllers(const struct oci_resources *r);

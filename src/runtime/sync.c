@@ -1,0 +1,107 @@
+#include "runtime/internal.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+struct message {
+	char what;
+	struct err err; /* with 'e' */
+};
+
+int sync_pair(int ret_fds[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : 0;
+}
+
+int sync_send(int fd, char what)
+{
+	return send(fd, &what, 1, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+int sync_send_fd(int fd, char what, int passed_fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = &what, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &passed_fd, sizeof(int));
+	return sendmsg(fd, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+void sync_send_err(int fd, const struct err *err)
+{
+	struct message m = { .what = 'e', .err = *err };
+
+	(void)!send(fd, &m, sizeof(m), MSG_NOSIGNAL);
+}
+
+int sync_receive(int fd, int *ret_fd, struct err *err)
+{
+	struct message m = { 0 };
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ret_fd ? &control : NULL,
+		.msg_controllen = ret_fd ? sizeof(control) : 0,
+	};
+	ssize_t n;
+
+	if (ret_fd)
+		*ret_fd = -1;
+	do
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	/* A peer that died with unread messages shows as ECONNRESET: the end, too. */
+	if (n < 0 && errno == ECONNRESET)
+		return 0;
+	if (n < 0)
+		return err_sys(err, errno, "receive from the new process");
+	for (struct cmsghdr *c = ret_fd ? CMSG_FIRSTHDR(&msg) : NULL; c; c = CMSG_NXTHDR(&msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+	if (n == 0)
+		return 0;
+	if (m.what != 'e')
+		return m.what;
+	/* The text may come from a container's process: bounded, and never a format. */
+	m.err.msg[sizeof(m.err.msg) - 1] = '\0';
+	m.err.hint[sizeof(m.err.hint) - 1] = '\0';
+	m.err.file = __FILE__;
+	if ((unsigned)m.err.code == 0 || (unsigned)m.err.code >= E_CODE_MAX)
+		m.err.code = E_INTERNAL;
+	*err = m.err;
+	return -1;
+}
+
+int sync_expect(int fd, char what, struct err *err)
+{
+	int r = sync_receive(fd, NULL, err);
+
+	if (r < 0)
+		return -1;
+	if (r == 0)
+		return err_set(err, E_INTERRUPTED,
+		               "the runtime gave up before the container was "
+		               "started");
+	if (r != what)
+		return err_set(err, E_INTERNAL, "message '%c' came where '%c' was expected", r,
+		               what);
+	return 0;
+}

@@ -405,6 +405,11 @@ static int bad_status(const struct registry *reg, const char *what, const struct
 	AUTO_FREE char *message = server_message(r);
 	const char *sep = message ? ": " : "", *text = message ? message : "";
 
+	if (r->status == 401 && (reg->creds.user || reg->creds.identity_token)) {
+		err_set(err, E_AUTH, "registry '%s' refuses the credentials for %s%s%s", reg->domain,
+		        what, sep, text);
+		return err_hint(err, "check --creds or --authfile");
+	}
 	switch (r->status) {
 	case 401:
 	case 403:

@@ -167,7 +167,7 @@ require_rootless() {
     [ -d "$T/user" ] && return
     # copies: the build tree may be closed to other users
     mkdir -p "$T/bin" "$T/user" "$T/xdg"
-    for program in dhow dhow-oci dhow-monitor; do
+    for program in dhow dhow-oci dhow-monitor dhow-init; do
         [ ! -x "$BUILD/$program" ] || cp "$BUILD/$program" "$T/bin/"
     done
     chown "$TEST_USER:" "$T/user" "$T/xdg"

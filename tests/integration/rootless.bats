@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# The same for an ordinary user: one user namespace, subordinate ids, no bridge.
+load ../lib/helpers
+
+setup_file() {
+    common_setup_file
+    require root rootless
+    uimage busybox
+}
+
+teardown_file() {
+    common_teardown_file
+}
+
+box() {
+    udhow run --rm "$@"
+}
+
+@test "root inside is the user outside, other ids are subordinate" {
+    ok box busybox id
+    says "uid=0(root)"
+    id=$(udhow run -d busybox sleep 100)
+    pid=$(udhow inspect --format '{{.State.Pid}}' "$id")
+    [ "$(stat -c %U "/proc/$pid")" = dhowtest ]
+    udhow rm -f "$id"
+    id=$(udhow run -d -u 1000 busybox sleep 100)
+    pid=$(udhow inspect --format '{{.State.Pid}}' "$id")
+    sub=$(awk -F: '$1 == "dhowtest" {print $2; exit}' /etc/subuid)
+    [ "$(stat -c %u "/proc/$pid")" -eq $((sub + 999)) ]
+    udhow rm -f "$id"
+}
+
+@test "files of every owner, in the image and in volumes" {
+    ok box busybox sh -c 'touch /f && chown 1234:1234 /f && stat -c %u /f'
+    [ "$output" = 1234 ]
+    ok box -v data:/data busybox sh -c 'touch /data/f && chown 77 /data/f'
+    ok box -v data:/data busybox stat -c %u /data/f
+    [ "$output" = 77 ]
+    ok udhow volume rm data
+}
+
+@test "exec, cp, logs, stop, rm" {
+    udhow run -d --name up busybox sh -c 'echo started; exec sleep 1000'
+    ok udhow exec up sh -c 'echo inside > /tmp/f; cat /proc/1/comm'
+    says sleep
+    ok udhow cp up:/tmp/f "$T/user/f"
+    [ "$(cat "$T/user/f")" = inside ]
+    [ "$(stat -c %U "$T/user/f")" = dhowtest ]
+    ok udhow cp "$T/user/f" up:/tmp/g
+    wait_for 5 sh -c "true"
+    ok udhow logs up
+    says started
+    ok udhow top up
+    says "sleep 1000"
+    ok udhow ps
+    says "up"
+    ok udhow stop -t 1 up
+    ok udhow start up
+    ok udhow kill up
+    ok udhow wait up
+    ok udhow rm up
+}
+
+@test "networks: none by default, the host's when asked, no bridge" {
+    ok box busybox ls /sys/class/net
+    [ "$output" = lo ]
+    ok box --network host busybox readlink /proc/self/ns/net
+    [ "$output" = "$(readlink /proc/self/ns/net)" ]
+    fails 125 box --network bridge busybox true
+    says "needs root"
+    says "--network none or host"
+}
+
+@test "what needs root is refused by name" {
+    fails 125 box --memory 64m busybox true
+    says "--memory"
+    fails 125 box -p 80 busybox true
+}
+
+@test "a terminal" {
+    ok box -t busybox tty
+    says /dev/
+}
+
+@test "commands that run at once share one namespace" {
+    for i in 1 2 3 4; do
+        udhow run --name "par$i" busybox readlink /proc/self/ns/user >"$T/ns$i" 2>&1 3>&- &
+    done
+    wait
+    [ "$(cat "$T"/ns? | sort -u | wc -l)" -eq 1 ]
+    udhow rm par1 par2 par3 par4
+}
+
+@test "the holder of the namespace goes when nobody needs it" {
+    udhow ps >/dev/null
+    holder=$(cut -d' ' -f1 "$T/xdg/dhow/userns")
+    [ -d "/proc/$holder" ]
+    wait_for 15 test ! -e "$T/xdg/dhow/userns"
+    wait_for 5 test ! -d "/proc/$holder"
+}
+
+@test "a user without subordinate ids is told what to do" {
+    mkdir -p "$T/nosub"
+    chown 54321 "$T/nosub"
+    run setpriv --reuid 54321 --regid 54321 --clear-groups env HOME="$T/nosub" XDG_RUNTIME_DIR="$T/nosub" "$T/bin/dhow" ps
+    [ "$status" -eq 125 ]
+    says "subordinate"
+    says "usermod"
+}

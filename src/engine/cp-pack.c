@@ -123,16 +123,17 @@ static void xattrs_read(int fd, struct xattrs *x)
 	}
 }
 
-static int put_entry(struct pack *p, int fd, struct tar_entry *e)
+static int put_entry(struct pack *p, int fd, const struct tar_entry *e)
 {
 	AUTO(xattrs_done) struct xattrs x = { 0 };
+	struct tar_entry with = *e;
 
 	if (p->xattrs && fd >= 0) {
 		xattrs_read(fd, &x);
-		e->xattrs = x.items;
-		e->n_xattrs = x.count;
+		with.xattrs = x.items;
+		with.n_xattrs = x.count;
 	}
-	return tar_writer_entry(p->w, e, p->err);
+	return tar_writer_entry(p->w, &with, p->err);
 }
 
 static int pack_open_file(struct pack *p, int fd, const char *as)

@@ -33,7 +33,7 @@ struct spec_build_env {
 	const char *init_path;      /* absolute path of dhow-init, needed with --init */
 	char *const *host_env;      /* for -e NAME; NULL: environ */
 	bool rootless;              /* rootless_is(): already inside the user's namespace */
-	bool has_cgroup; /* cgroups may be made: false for most ordinary users */
+	bool has_cgroup;            /* cgroups may be made: false for most ordinary users */
 	/* Find a running container by id or name. E_NOT_FOUND, E_STATE. NULL: refused. */
 	int (*find_peer)(void *ctx, const char *name, struct spec_peer *ret, struct err *err);
 	void *find_peer_ctx;

@@ -34,6 +34,9 @@ int limits_check(const struct container_options *opts, struct err *err);
 int namespaces_check(const struct container_options *opts, struct err *err);
 int devices_check(const struct container_options *opts, struct err *err);
 
+/* A detached copy of the mount at `path` in the mount namespace of a process; caller closes. */
+int peer_mount_open(pid_t pid, const char *path, struct err *err); /* spec-peer.c */
+
 /* The bounding set the container gets. */
 uint64_t caps_build(const struct container_options *opts);
 /* Capabilities we could give: our own bounding set. */

@@ -126,6 +126,21 @@ static void join(struct spec_ctx *c, enum oci_ns ns, pid_t pid, const char *file
 	n->path = xasprintf("/proc/%d/ns/%s", (int)pid, file);
 }
 
+/* The descriptor is borrowed by the spec and lives as long as this process, which is about to
+ * become the container's monitor. */
+static int share_peer_shm(struct spec_ctx *c, pid_t pid)
+{
+	int fd = peer_mount_open(pid, "/dev/shm", c->err);
+	struct oci_mount *m;
+
+	if (fd < 0)
+		return -1;
+	oci_spec_remove_mount(c->spec, "/dev/shm");
+	m = oci_spec_add_mount(c->spec, "/dev/shm", "bind", "/dev/shm", "bind,nosuid,noexec,nodev");
+	m->source_fd = fd;
+	return 0;
+}
+
 static int apply_option(struct spec_ctx *c, const struct ns_option *o)
 {
 	struct oci_namespace *n = &c->spec->linux_.ns[o->ns];
@@ -143,6 +158,9 @@ static int apply_option(struct spec_ctx *c, const struct ns_option *o)
 		if (find_peer(c, o->option, container, &peer) < 0)
 			return -1;
 		join(c, o->ns, peer.pid, o->file);
+		/* POSIX shared memory is files: the peer's are shared with the namespace */
+		if (o->ns == OCI_NS_IPC && share_peer_shm(c, peer.pid) < 0)
+			return err_ctx(c->err, "%s '%s'", o->option, option_text(c->opts, o));
 		break;
 	case SHARE_NONE:
 	case SHARE_PRIVATE:

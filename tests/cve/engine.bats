@@ -28,11 +28,11 @@ box() {
 
 @test "CVE-2018-15664: a directory exchanged for a link while cp writes" {
     dhow run -d --name race --network none busybox sh -c "
-        mkdir -p /work/a; while :; do mv /work/a /work/b; ln -s $T/host /work/a; rm /work/a; mv /work/b /work/a; done"
+        mkdir -p /w/a; while :; do mv /w/a /w/b; ln -s $T/host /w/a; rm /w/a; mv /w/b /w/a; done"
     echo evil >"$T/evil"
     for i in $(seq 1 60); do
-        dhow cp "$T/evil" race:/work/a/ >/dev/null 2>&1 || true
-        dhow cp race:/work/a "$T/copied" >/dev/null 2>&1 || true
+        dhow cp "$T/evil" race:/w/a/ >/dev/null 2>&1 || true
+        dhow cp race:/w/a "$T/copied" >/dev/null 2>&1 || true
     done
     [ ! -e "$T/copied/canary" ]
     dhow rm -f race

@@ -184,7 +184,8 @@ static int make_node(struct extraction *x, int dir_fd, const char *name,
 			return failed(x, "create", name);
 		return set_attributes(x, -1, dir_fd, name, in);
 	}
-	if (mknodat(dir_fd, name, types[in->type] | 0600, dev) < 0) {
+	if (mknodat(dir_fd, name, types[in->type] | (in->flags & TREE_WHITEOUT ? 0 : 0600), dev) <
+	    0) {
 		if (errno == EPERM && x->in_userns && dev) {
 			x->ret->skipped_devices++;
 			return 1;

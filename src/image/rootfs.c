@@ -347,6 +347,14 @@ static int mount_overlay(struct mounting *m)
 	return r < 0 ? err_sys(m->err, -r, "%s", step) : r;
 }
 
+/* The mark of an earlier volatile mount, for which the kernel refuses another one. Its data is in
+ * the page cache still, or was lost with the whole container: ROOTFS_VOLATILE says so. */
+static void forget_volatile(int work_fd)
+{
+	if (unlinkat(work_fd, "work/incompat/volatile/dirty", 0) == 0)
+		unlinkat(work_fd, "work/incompat/volatile", AT_REMOVEDIR);
+}
+
 static int mount_all(struct mounting *m)
 {
 	if (open_lowers(m) < 0)
@@ -358,9 +366,8 @@ static int mount_all(struct mounting *m)
 		m->work_fd = m->upper_fd < 0 ? -1 : reopen_dir(m, m->plan->work_fd, "work");
 		if (m->work_fd < 0)
 			return -1;
-		/* left by an earlier volatile mount of the same boot */
 		if (m->plan->flags & ROOTFS_VOLATILE)
-			unlinkat(m->plan->work_fd, "work/incompat/volatile", AT_REMOVEDIR);
+			forget_volatile(m->work_fd);
 	}
 	return mount_overlay(m);
 }

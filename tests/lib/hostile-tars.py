@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """hostile-tars.py DIR: write the corpus of hostile and awkward archives.
 
-For each case DIR/NAME.tar and DIR/NAME.want: either one line `error CODE` (the name of an err_code),
-or the tree that the layer must have, one line for each file below the root:
+For each case DIR/NAME.tar and DIR/NAME.want: one line `error CODE` (the name of an err_code), or
+`index-error CODE` when only the EROFS index cannot hold it; or the tree that the layer must have, one line for each file below the root:
     TYPE PATH [SIZE | ->TARGET | MAJOR,MINOR]
 with " links=N" for hard links and " opaque" for opaque directories. Every reader of archives is run
 over the corpus. Nothing in it may ever appear outside of a destination: names aim at the directory
@@ -311,6 +311,7 @@ error("sparse-huge-map", "limit", sparse_1_0(b"s", 8192, [(0, 512)], b"d" * 512,
 error("sparse-map-cut", "corrupt", sparse_1_0(b"s", 8192, [(0, 512)], b"d" * 512, count=5))
 error("sparse-huge-size", "limit", sparse_1_0(b"s", 1 << 62, [(0, 512)], b"d" * 512))
 error("sparse-huge-index", "limit", sparse_1_0(b"s", 1 << 40, [(0, 1), ((1 << 40) - 1, 1)], b"dd"))
+CASES["sparse-huge-index"][1][0] = "index-error limit"
 error("sparse-without-size", "corrupt", pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0")),
       file(b"x", b"0\n".ljust(512, b"\0")))
 error("sparse-version-2", "corrupt", pax((b"GNU.sparse.major", b"2"), (b"GNU.sparse.minor", b"0"),

@@ -378,24 +378,30 @@ int archive_import_layer(struct image_store *store, const struct archive_layer *
                          struct layer_info *ret, struct err *err)
 {
 	struct layer_import_args args = { .what = layer->what,
-		                          .expected_diff_id = layer->expected };
+		                          .expected_diff_id = layer->expected,
+		                          .max_bytes = image_disk_left(store) };
 	AUTO(layer_import_freep) struct layer_import *import = NULL;
 	AUTO(digester_freep) struct digester *digester = NULL;
 	struct digest got;
 
 	if (layer->blob)
 		digester = digester_new(layer->blob->alg);
-	if (layer_import_begin(store->layers, &args, &import, err) < 0 ||
-	    feed(import, layer, digester, err) < 0)
+	if (layer_import_begin(store->layers, &args, &import, err) < 0)
 		return -1;
+	if (feed(import, layer, digester, err) < 0) {
+		image_disk_hint(args.max_bytes, err);
+		return -1;
+	}
 	if (digester) {
 		digester_finish(digester, &got);
 		if (!digest_equal(layer->blob, &got))
 			return err_set(err, E_CORRUPT, "%s: its bytes have the digest %s",
 			               layer->what, digest_format(&got).s);
 	}
-	if (layer_import_commit(import, ret, err) < 0)
+	if (layer_import_commit(import, ret, err) < 0) {
+		image_disk_hint(args.max_bytes, err);
 		return -1;
+	}
 	image_report(layer->progress, IMAGE_STAGE_DONE, layer->id, layer->size, layer->size, NULL);
 	return 0;
 }

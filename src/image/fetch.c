@@ -44,6 +44,7 @@ struct fetch {
 	bool began;    /* the first bytes of this answer came */
 	struct digester *digester;
 	struct layer_import *import;
+	uint64_t disk_left; /* when the import began: its bound */
 };
 
 static void report_locked(void *ctx, const struct image_event *event)
@@ -121,6 +122,8 @@ static int begin_import(struct fetch *f, struct err *err)
 	AUTO_FREE char *what = xasprintf("layer %s", digest_format(&f->layer->blob->digest).s);
 	struct layer_import_args args = { .what = what, .expected_diff_id = &f->layer->diff_id };
 
+	f->disk_left = image_disk_left(f->pool->store);
+	args.max_bytes = f->disk_left;
 	f->digester = digester_new(f->layer->blob->digest.alg);
 	return layer_import_begin(f->pool->store->layers, &args, &f->import, err);
 }
@@ -306,6 +309,8 @@ static int fetch_bytes(struct fetch *f, struct err *err)
 	if (r == 0)
 		r = layer_import_commit(f->import, &info, err);
 	end_import(f);
+	if (r < 0)
+		image_disk_hint(f->disk_left, err);
 	if (r == 0 || !resumed || err->code != E_CORRUPT)
 		return r;
 	log_debug("%s; starting over", err->msg);

@@ -95,5 +95,9 @@ int ingest_sweep(struct image_store *store, int64_t max_age_s, struct err *err);
 /* Progress, NULL-safe. */
 void image_report(const struct image_progress *progress, enum image_stage stage, const char *id,
                   uint64_t done, uint64_t total, const char *text);
+/* What the disk has left for a layer, some reserve kept: the bound that ends a bomb before the disk
+ * is full. After E_LIMIT image_disk_hint() says so. */
+uint64_t image_disk_left(struct image_store *store);
+void image_disk_hint(uint64_t left, struct err *err);
 /* E_INTERRUPTED when *cancel is set. */
 int image_cancelled(const volatile sig_atomic_t *cancel, struct err *err);

@@ -406,8 +406,8 @@ static int bad_status(const struct registry *reg, const char *what, const struct
 	const char *sep = message ? ": " : "", *text = message ? message : "";
 
 	if (r->status == 401 && (reg->creds.user || reg->creds.identity_token)) {
-		err_set(err, E_AUTH, "registry '%s' refuses the credentials for %s%s%s", reg->domain,
-		        what, sep, text);
+		err_set(err, E_AUTH, "registry '%s' refuses the credentials for %s%s%s",
+		        reg->domain, what, sep, text);
 		return err_hint(err, "check --creds or --authfile");
 	}
 	switch (r->status) {
@@ -421,6 +421,11 @@ static int bad_status(const struct registry *reg, const char *what, const struct
 		err_set(err, E_NOT_FOUND, "registry '%s' has no %s%s%s", reg->domain, what, sep,
 		        text);
 		return err_hint(err, "check the name and the tag");
+	case 416:
+		return err_set(err, E_CORRUPT,
+		               "%s: the registry has fewer bytes of it than its"
+		               " manifest says",
+		               what);
 	case 429:
 		err_set(err, E_LIMIT, "registry '%s' gets too many requests%s%s", reg->domain, sep,
 		        text);

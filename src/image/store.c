@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "base/xalloc.h"
 #include "image/image-internal.h"
 #include <dirent.h>
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 static const char *const schema[] = {
 	/* 1 */
@@ -130,6 +132,29 @@ void image_report(const struct image_progress *progress, enum image_stage stage,
 
 	if (progress && progress->event)
 		progress->event(progress->ctx, &event);
+}
+
+#define RESERVE_MAX ((uint64_t)1 << 30)
+
+uint64_t image_disk_left(struct image_store *store)
+{
+	struct statvfs v;
+	uint64_t left, reserve;
+
+	if (fstatvfs(store->root_fd, &v) < 0)
+		return 0;
+	left = (uint64_t)v.f_bavail * v.f_frsize;
+	reserve = (uint64_t)v.f_blocks * v.f_frsize / 32;
+	if (reserve > RESERVE_MAX)
+		reserve = RESERVE_MAX;
+	/* 0 would mean no bound at all */
+	return left > reserve ? left - reserve : 1;
+}
+
+void image_disk_hint(uint64_t left, struct err *err)
+{
+	if (err->code == E_LIMIT && !err->hint[0])
+		err_hint(err, "the disk has %s left for it", format_size(left).s);
 }
 
 int image_cancelled(const volatile sig_atomic_t *cancel, struct err *err)

@@ -449,7 +449,7 @@ is_downloading() {
     left=$(find "$T/small/ingest" -type f; find "$T/small/layers" -name 'tmp-*')
     umount "$T/small"
     [ "$status" -eq 125 ]
-    says "No space left"
+    [[ $output == *"No space left"* || $output == *"the disk has"* ]]
     [ -z "$left" ]
 }
 

@@ -39,6 +39,7 @@ static int add_heading(struct output *o, struct err *err)
 
 	for (const struct column *c = o->columns; c->field; c++)
 		json_add_str(headers, c->field, c->header);
+	output_row_labels(headers, json_object_new_string("")); /* {{.Label}}: its own title */
 	if (template_exec(o->template, headers, &o->lines, err) < 0)
 		return -1;
 	if (o->no_heading)

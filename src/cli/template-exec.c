@@ -252,6 +252,11 @@ static int eval_label(struct machine *m, const struct call *call, const struct v
 		return -1;
 	labels = row.obj ? json_object_get_userdata(row.obj) : NULL;
 	ret->kind = VALUE_ZERO;
+	if (labels && key.obj && json_object_is_type(labels, json_type_string)) {
+		/* the line of titles */
+		*ret = value_copy(&key);
+		return 0;
+	}
 	if (labels && key.obj &&
 	    json_object_object_get_ex(labels, json_object_get_string(key.obj), &label))
 		*ret = value_of(json_object_get(label));

@@ -197,7 +197,8 @@ static int take_output(struct pump *p, struct err *err)
 	} packet;
 	ssize_t n = recv(p->sock, &packet, sizeof(packet), 0);
 
-	if (n < 0 && errno == EINTR)
+	/* ECONNRESET: the monitor ended with input of ours unread; what it said is still there */
+	if (n < 0 && (errno == EINTR || errno == ECONNRESET))
 		return 0;
 	if (n < (ssize_t)sizeof(packet.msg))
 		return 1;

@@ -65,12 +65,11 @@ int sync_receive(int fd, int *ret_fd, struct err *err)
 
 	if (ret_fd)
 		*ret_fd = -1;
+	/* A peer that ended with messages of ours unread shows as ECONNRESET, once, and before what it
+	 * said itself: read on. */
 	do
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	/* A peer that died with unread messages shows as ECONNRESET: the end, too. */
-	if (n < 0 && errno == ECONNRESET)
-		return 0;
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
 		return err_sys(err, errno, "receive from the new process");
 	for (struct cmsghdr *c = ret_fd ? CMSG_FIRSTHDR(&msg) : NULL; c; c = CMSG_NXTHDR(&msg, c))

@@ -346,8 +346,10 @@ static int create(struct runtime_sandbox *s, struct err *err)
 		return -1;
 	close_fd(&s->child_sync_fd);
 	close_fd(&s->listen_fd);
-	if (join_cgroup(s, wanted, err) < 0 || save_config(s, err) < 0 || converse(s, err) < 0 ||
-	    process_limits(&s->spec->process, s->pid, err) < 0)
+	if (join_cgroup(s, wanted, err) < 0 || save_config(s, err) < 0 || converse(s, err) < 0)
+		return -1;
+	if (s->spec->linux_.ns[OCI_NS_USER].wanted &&
+	    process_limits(&s->spec->process, s->pid, false, err) < 0)
 		return -1;
 	return state_write(s, err);
 }

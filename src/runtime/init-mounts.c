@@ -211,8 +211,7 @@ static int open_bind_source(struct runtime_sandbox *s, const struct plan_mount *
 		return prepared;
 	if (m->source_fd >= 0)
 		fd = open_tree(m->source_fd, "", flags | AT_EMPTY_PATH);
-	else
-		{
+	else {
 		AUTO_FREE char *path = bundle_path(s->args, m->source);
 
 		fd = open_tree(AT_FDCWD, path, flags);

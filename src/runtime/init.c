@@ -299,11 +299,13 @@ static int init_run(struct runtime_sandbox *s, struct err *err)
 		.filter_flags = s->plan.filter_flags,
 		.preserve_fds = s->args->preserve_fds,
 		.listen_fds = s->args->listen_fds,
+		.limits_by_caller = s->spec->linux_.ns[OCI_NS_USER].wanted,
 	};
 	AUTO_FD slave = -1;
 
-	if (become_root(s, err) < 0 || namespaces_and_names(s, err) < 0 ||
-	    build_root(s, &slave, err) < 0 || set_personality(&s->spec->linux_, err) < 0)
+	if (become_root(s, err) < 0 || process_oom_score(c.process, err) < 0 ||
+	    namespaces_and_names(s, err) < 0 || build_root(s, &slave, err) < 0 ||
+	    set_personality(&s->spec->linux_, err) < 0)
 		return -1;
 	if (!s->spec->has_process)
 		return err_set(err, E_INVALID, "process: is missing, so there is nothing to start");

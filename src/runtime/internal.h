@@ -74,6 +74,8 @@ struct process_context {
 	unsigned short filter_len;
 	unsigned filter_flags;
 	unsigned preserve_fds, listen_fds;
+	/* In a new user namespace the process cannot raise its limits; the caller may. */
+	bool limits_by_caller;
 	char *exe; /* found by process_prepare() */
 };
 /* Controlling terminal or stdio onto 0..2. slave_fd: the terminal's end, or -1. */
@@ -82,8 +84,10 @@ int process_stdio(const struct oci_process *p, const int stdio[3], int slave_fd,
 int process_prepare(struct process_context *c, struct err *err);
 /* Capabilities, seccomp, execve. Returns only on failure. */
 int process_execute(struct process_context *c, struct err *err);
-/* By the parent, for the new process, with the parent's privileges. */
-int process_limits(const struct oci_process *p, pid_t pid, struct err *err);
+/* Resource limits of a process (0: this one); late: those that would hinder us before execve. */
+int process_limits(const struct oci_process *p, pid_t pid, bool late, struct err *err);
+/* Of this process, while it still sees the host's /proc and is dumpable. */
+int process_oom_score(const struct oci_process *p, struct err *err);
 void process_reset_signals(void);
 
 /* terminal.c */
@@ -98,8 +102,9 @@ int hooks_run(const struct oci_hooks *hooks, const char *what, const char *state
               struct err *err);
 
 /* state.c */
-/* A path of the configuration, relative to the bundle, as an absolute one. The caller frees. Always by
- * path: a descriptor of the caller's belongs to its mount namespace and cannot be cloned in ours. */
+/* A path of the configuration, relative to the bundle, as an absolute one. The caller frees. Always
+ * by path: a descriptor of the caller's belongs to its mount namespace and cannot be cloned in
+ * ours. */
 char *bundle_path(const struct runtime_create_args *args, const char *path);
 int state_dir_open(int state_root_fd, const char *id, struct err *err);
 int state_write(const struct runtime_sandbox *s, struct err *err);

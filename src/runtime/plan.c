@@ -18,7 +18,7 @@
 static const uint64_t clone_flag[OCI_NS_MAX] = {
 	[OCI_NS_USER] = CLONE_NEWUSER, [OCI_NS_PID] = CLONE_NEWPID, [OCI_NS_MOUNT] = CLONE_NEWNS,
 	[OCI_NS_UTS] = CLONE_NEWUTS, [OCI_NS_IPC] = CLONE_NEWIPC, [OCI_NS_NETWORK] = CLONE_NEWNET,
-	[OCI_NS_TIME] = CLONE_NEWTIME,
+	[OCI_NS_CGROUP] = CLONE_NEWCGROUP, [OCI_NS_TIME] = CLONE_NEWTIME,
 };
 
 static const struct { const char *name; unsigned flag; } filter_flags[] = {
@@ -37,6 +37,7 @@ static int plan_namespaces(struct plan *plan, const struct oci_spec *spec, struc
 
 		if (!ns->wanted)
 			continue;
+		plan->exec_flags |= clone_flag[i];
 		if (ns->path || ns->fd >= 0)
 			plan->ns_join[i] = true;
 		else if (i == OCI_NS_CGROUP)
@@ -117,8 +118,8 @@ static int plan_mount(struct plan_mount *m, const struct oci_mount *spec, size_t
 		return err_set(err, E_INVALID, "%s: a bind mount needs a source", where);
 	if (m->kind == PLAN_MOUNT_FS && !*type)
 		return err_set(err, E_INVALID, "%s: no type is given", where);
-	if (m->options.flags & MOUNT_IDMAP && m->kind != PLAN_MOUNT_BIND)
-		return err_set(err, E_INVALID, "%s: 'idmap' is for bind mounts", where);
+	if (m->options.flags & MOUNT_IDMAP || spec->n_uid_mappings || spec->n_gid_mappings)
+		return err_set(err, E_UNSUPPORTED, "%s: idmapped mounts are not supported", where);
 	m->is_dev =
 		strcmp(spec->destination, "/dev") == 0 || strcmp(spec->destination, "/dev/") == 0;
 	if (!destination_is_allowed(m))
@@ -323,6 +324,8 @@ static int refuse_unsupported(const struct oci_spec *spec, struct err *err)
 		what = "process.scheduler";
 	else if (p->io_class)
 		what = "process.ioPriority";
+	else if (p->exec_cpu_initial || p->exec_cpu_final)
+		what = "process.execCPUAffinity";
 	if (what)
 		return err_set(err, E_UNSUPPORTED, "%s is not supported", what);
 	return 0;

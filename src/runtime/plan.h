@@ -23,6 +23,7 @@ struct plan {
 	uint64_t clone_flags;     /* CLONE_NEW*: namespaces to make */
 	bool ns_join[OCI_NS_MAX]; /* to join instead, by path or descriptor */
 	bool new_cgroup_ns;       /* made late, once the process is in its cgroup */
+	uint64_t exec_flags;      /* CLONE_NEW* of all namespaces made or joined, for exec */
 	bool needs_stage;         /* a process between caller and init has to enter first */
 	struct plan_mount *mounts;
 	size_t n_mounts;

@@ -191,6 +191,57 @@ static void add_default_env(struct process_context *c)
 	}
 }
 
+static int set_limit(const struct oci_rlimit *l, size_t index, pid_t pid, struct err *err)
+{
+	struct rlimit64 want = { l->soft, l->hard }, have;
+	const char *name = oci_rlimit_name(l->resource);
+
+	if (prlimit64(pid, l->resource, &want, NULL) == 0)
+		return 0;
+	if (errno != EPERM || prlimit64(pid, l->resource, NULL, &have) < 0)
+		return err_sys(err, errno, "process.rlimits[%zu]: set %s", index, name);
+	err_set(err, E_PERM, "process.rlimits[%zu]: %s: hard limit %llu is above the caller's %llu",
+	        index, name, (unsigned long long)l->hard, (unsigned long long)have.rlim_max);
+	return err_hint(err, "raising it takes CAP_SYS_RESOURCE; ask for at most %llu",
+	                (unsigned long long)have.rlim_max);
+}
+
+int process_oom_score(const struct oci_process *p, struct err *err)
+{
+	char text[16], now[16] = "";
+	AUTO_FD fd = -1;
+
+	if (p->oom_score_adj == OCI_UNSET)
+		return 0;
+	snprintf(text, sizeof(text), "%d", (int)p->oom_score_adj);
+	fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "process.oomScoreAdj: open '/proc/self/oom_score_adj'");
+	if (read(fd, now, sizeof(now) - 1) > 0 && strtol(now, NULL, 10) == p->oom_score_adj)
+		return 0;
+	if (write(fd, text, strlen(text)) > 0)
+		return 0;
+	if (errno != EACCES && errno != EPERM)
+		return err_sys(err, errno, "process.oomScoreAdj: set %s", text);
+	err_set(err, E_PERM, "process.oomScoreAdj: lower it from %ld to %s", strtol(now, NULL, 10),
+	        text);
+	return err_hint(err, "takes CAP_SYS_RESOURCE");
+}
+
+/* So small a number of descriptors would leave none for us to be started with. */
+static bool is_late(const struct oci_rlimit *l)
+{
+	return l->resource == RLIMIT_NOFILE && l->soft < 64;
+}
+
+int process_limits(const struct oci_process *p, pid_t pid, bool late, struct err *err)
+{
+	for (size_t i = 0; i < p->n_rlimits; i++)
+		if (is_late(&p->rlimits[i]) == late && set_limit(&p->rlimits[i], i, pid, err) < 0)
+			return -1;
+	return 0;
+}
+
 int process_prepare(struct process_context *c, struct err *err)
 {
 	const struct oci_process *p = c->process;
@@ -198,6 +249,8 @@ int process_prepare(struct process_context *c, struct err *err)
 	int r;
 
 	add_default_env(c);
+	if (!c->limits_by_caller && process_limits(p, 0, false, err) < 0)
+		return -1;
 	r = caps_bound(bound);
 	if (r < 0)
 		return err_sys(err, -r, "process.capabilities.bounding: drop");
@@ -238,6 +291,8 @@ int process_execute(struct process_context *c, struct err *err)
 	uint64_t extra = 0;
 	int r;
 
+	if (process_limits(p, 0, true, err) < 0)
+		return -1;
 	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, errno, "process.noNewPrivileges: set");
 	/* Installing a filter takes CAP_SYS_ADMIN or no_new_privs. Afterwards execve drops the
@@ -262,57 +317,4 @@ int process_execute(struct process_context *c, struct err *err)
 	if (r == ENOEXEC)
 		err_hint(err, "it is neither a program for this CPU nor a script with '#!'");
 	return -1;
-}
-
-static int set_limit(const struct oci_rlimit *l, size_t index, pid_t pid, struct err *err)
-{
-	struct rlimit64 want = { l->soft, l->hard }, have;
-	const char *name = oci_rlimit_name(l->resource);
-
-	if (prlimit64(pid, l->resource, &want, NULL) == 0)
-		return 0;
-	if (errno != EPERM || prlimit64(pid, l->resource, NULL, &have) < 0)
-		return err_sys(err, errno, "process.rlimits[%zu]: set %s", index, name);
-	err_set(err, E_PERM, "process.rlimits[%zu]: %s: hard limit %llu is above the caller's %llu",
-	        index, name, (unsigned long long)l->hard, (unsigned long long)have.rlim_max);
-	return err_hint(err, "raising it takes CAP_SYS_RESOURCE; ask for at most %llu",
-	                (unsigned long long)have.rlim_max);
-}
-
-static int set_oom_score(const struct oci_process *p, pid_t pid, struct err *err)
-{
-	char path[48], text[16];
-	AUTO_FD fd = -1;
-
-	if (p->oom_score_adj == OCI_UNSET)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
-	snprintf(text, sizeof(text), "%d", (int)p->oom_score_adj);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd >= 0 && write(fd, text, strlen(text)) > 0)
-		return 0;
-	if (errno == EACCES || errno == EPERM) {
-		char now[16] = "";
-
-		/* Lowering takes CAP_SYS_RESOURCE; an ordinary user's engine asks for its own
-		 * value, which it has already. */
-		if (fd >= 0 && pread(fd, now, sizeof(now) - 1, 0) > 0 &&
-		    strtol(now, NULL, 10) == p->oom_score_adj)
-			return 0;
-		if (geteuid() != 0)
-			return 0;
-		err_set(err, E_PERM, "process.oomScoreAdj: lower it to %s", text);
-		return err_hint(err, "takes CAP_SYS_RESOURCE");
-	}
-	return err_sys(err, errno, "process.oomScoreAdj: set %s", text);
-}
-
-int process_limits(const struct oci_process *p, pid_t pid, struct err *err)
-{
-	if (set_oom_score(p, pid, err) < 0)
-		return -1;
-	for (size_t i = 0; i < p->n_rlimits; i++)
-		if (set_limit(&p->rlimits[i], i, pid, err) < 0)
-			return -1;
-	return 0;
 }

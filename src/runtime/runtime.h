@@ -37,9 +37,10 @@ struct runtime_create_args {
 	const char *id;
 	const struct oci_spec *spec;
 	int state_root_fd; /* directory of container directories */
-	int bundle_fd;           /* not used: -1 */
-	const char *bundle_path; /* absolute: relative paths of the spec start here; also for state.json
-	                          * and hooks. NULL: none, and the current directory for paths */
+	int bundle_fd;     /* not used: -1 */
+	const char *
+		bundle_path; /* absolute: relative paths of the spec start here; also for state.json
+	                      * and hooks. NULL: none, and the current directory for paths */
 	/* The container's root file system. Called in the new process, inside its new mount
 	 * namespace and before pivot_root, as root of its user namespace; returns a descriptor of a
 	 * mount, attached or detached, that becomes "/". NULL: spec->root_path. Must not print or
@@ -93,9 +94,10 @@ struct runtime_state {
 	char *bundle, *rootfs;
 	int64_t created_ns; /* realtime */
 	uid_t owner;
-	char *cgroup_path;      /* NULL: in none of its own */
+	char *cgroup_path;                   /* NULL: in none of its own */
 	unsigned cgroup_joined, cgroup_made; /* struct cgroup's */
 	bool has_terminal;
+	uint32_t namespaces; /* CLONE_NEW*: those that are not the caller's of create */
 	struct oci_keyval *annotations;
 	size_t n_annotations;
 	struct oci_hooks poststart, poststop; /* what must not change after create */

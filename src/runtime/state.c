@@ -115,7 +115,8 @@ char *bundle_path(const struct runtime_create_args *args, const char *path)
 int state_write(const struct runtime_sandbox *s, struct err *err)
 {
 	AUTO_JSON *obj = json_object_new_object();
-	AUTO_FREE char *rootfs = s->spec->root_path ? bundle_path(s->args, s->spec->root_path) : NULL;
+	AUTO_FREE char *rootfs =
+		s->spec->root_path ? bundle_path(s->args, s->spec->root_path) : NULL;
 	const char *text;
 	uint64_t ticks;
 	int r = process_start_time(s->pid, &ticks);
@@ -136,6 +137,7 @@ int state_write(const struct runtime_sandbox *s, struct err *err)
 		json_add_u64(obj, "cgroupMade", s->cgroup.made);
 	}
 	json_add_bool(obj, "terminal", s->spec->process.terminal);
+	json_add_u64(obj, "namespaces", s->plan.exec_flags);
 	add_annotations(obj, s->spec->annotations, s->spec->n_annotations);
 	add_hooks(obj, "poststart", &s->spec->hooks[OCI_HOOK_POSTSTART]);
 	add_hooks(obj, "poststop", &s->spec->hooks[OCI_HOOK_POSTSTOP]);
@@ -250,6 +252,7 @@ static int parse_state(const struct json *at, struct runtime_state *s, struct er
 	    json_get_u32(at, "cgroupJoined", &joined, err) < 0 ||
 	    json_get_u32(at, "cgroupMade", &made, err) < 0 ||
 	    json_get_bool(at, "terminal", &s->has_terminal, err) < 0 ||
+	    json_get_u32(at, "namespaces", &s->namespaces, err) < 0 ||
 	    get_hooks(at, "poststart", &s->poststart, err) < 0 ||
 	    get_hooks(at, "poststop", &s->poststop, err) < 0)
 		return -1;

@@ -122,6 +122,7 @@ static int row_describe(struct engine *e, const struct container_options *opts,
 	row->error = xstrdup("");
 	row->created_ns = clock_realtime_ns();
 	row->auto_remove = opts->rm;
+	row->stdin_once = opts->interactive && !opts->detach;
 	row->status = CONTAINER_CREATED;
 	return 0;
 }
@@ -185,7 +186,8 @@ static void take_stop_signal(struct container_options *opts, const struct image_
 {
 	int number;
 
-	if (opts->stop_signal || !image->stop_signal || signal_parse(image->stop_signal, &number) < 0)
+	if (opts->stop_signal || !image->stop_signal ||
+	    signal_parse(image->stop_signal, &number) < 0)
 		return;
 	strv_add(&opts->owned, image->stop_signal);
 	opts->stop_signal = opts->owned.items[opts->owned.len - 1];

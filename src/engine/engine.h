@@ -96,6 +96,7 @@ struct container_row {
 	uint64_t monitor_start; /* the same of monitor_pid */
 	char boot_id[40];       /* of the boot in which these mean something */
 	uint32_t restart_delay_ms;
+	bool stdin_once; /* the end of a client's input ends the container's: docker's StdinOnce */
 	bool user_stopped; /* by stop, kill or rm: unless-stopped and always leave it alone */
 };
 

@@ -72,12 +72,12 @@ void inspect_add_config(struct json_object *obj, const struct container_options 
 	json_add_str(c, "Hostname", opts->hostname ? opts->hostname : short_id);
 	add_text(c, "Domainname", opts->domainname);
 	add_text(c, "User", opts->user ? opts->user : image->user);
-	json_add_bool(c, "AttachStdin", opts->interactive && !opts->detach);
-	json_add_bool(c, "AttachStdout", !opts->detach);
-	json_add_bool(c, "AttachStderr", !opts->detach);
+	json_add_bool(c, "AttachStdin", row->stdin_once);
+	json_add_bool(c, "AttachStdout", true);
+	json_add_bool(c, "AttachStderr", true);
 	json_add_bool(c, "Tty", opts->tty);
 	json_add_bool(c, "OpenStdin", opts->interactive);
-	json_add_bool(c, "StdinOnce", opts->interactive && !opts->detach);
+	json_add_bool(c, "StdinOnce", row->stdin_once);
 	add_env(c, opts, image);
 	add_command(c, opts, image, argv);
 	json_add_str(c, "Image", row->image);

@@ -113,6 +113,12 @@ static int prepare_rootfs(struct launch *l, struct err *err)
 
 	if (upper < 0)
 		return -1;
+	/* A volatile overlay leaves a mark that forbids a second mount, because writes may be
+	 * missing after a crash of the machine. There was none: this is a restart. */
+	if (l->opts.rm && l->row->started_ns &&
+	    (tree_remove_at(l->dir_fd, "work", err) < 0 ||
+	     dir_make_at(l->dir_fd, "work", 0700, err) < 0))
+		return -1;
 	work = dir_open_at(l->dir_fd, "work", err);
 	if (work < 0)
 		return -1;
@@ -355,7 +361,7 @@ static int become_monitor(struct launch *l, struct err *err)
 	}
 	strv_addf(&argv, "tty=%d", l->opts.tty);
 	strv_addf(&argv, "sync=%d", !l->opts.rm);
-	strv_addf(&argv, "stdin-once=%d", l->opts.interactive && !l->opts.detach);
+	strv_addf(&argv, "stdin-once=%d", l->row->stdin_once);
 	add_fd(&argv, "pidfd", l->container.pidfd);
 	add_fd(&argv, "stdin", l->opts.interactive ? l->ours[0] : -1);
 	add_fd(&argv, "stdout", l->ours[1]);

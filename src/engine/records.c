@@ -12,7 +12,10 @@
 	"id, name, image, image_id, command, labels, ports, networks, mounts, ip, error, "         \
 	"created_ns, started_ns, finished_ns, status, exit_code, oom_killed, auto_remove, "        \
 	"pid, pid_start, monitor_pid, monitor_start, boot_id, restart_count, user_stopped, "       \
-	"restart_delay_ms"
+	"restart_delay_ms, stdin_once"
+
+#define PLACEHOLDERS                                                                               \
+	"?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 
 static const char *const status_names[CONTAINER_STATUS_MAX] = {
 	[CONTAINER_CREATED] = "created", [CONTAINER_RUNNING] = "running",
@@ -79,6 +82,7 @@ static void row_read(const struct db_stmt *st, struct container_row *row)
 	row->restart_count = (uint32_t)db_i64(st, c++);
 	row->user_stopped = db_i64(st, c++) != 0;
 	row->restart_delay_ms = (uint32_t)db_i64(st, c++);
+	row->stdin_once = db_i64(st, c++) != 0;
 }
 
 void container_row_done(struct container_row *row)
@@ -150,9 +154,7 @@ int record_insert(struct engine *e, const struct container_row *row,
 {
 	AUTO_JSON *json = container_options_to_json(opts);
 
-	if (db_exec(e->db, err,
-	            "INSERT INTO container (" ROW_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-	            "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	if (db_exec(e->db, err, "INSERT INTO container (" ROW_COLUMNS ") VALUES (" PLACEHOLDERS ")",
 	            DB_TEXT(row->id), DB_TEXT(row->name), DB_TEXT(row->image),
 	            DB_TEXT(row->image_id), DB_TEXT(row->command), DB_TEXT(row->labels),
 	            DB_TEXT(row->ports), DB_TEXT(row->networks), DB_TEXT(row->mounts),
@@ -164,7 +166,8 @@ int record_insert(struct engine *e, const struct container_row *row,
 	            DB_I64(row->restart_count), DB_I64(row->user_stopped),
 	            DB_I64(row->restart_delay_ms)) < 0)
 		return -1;
-	return db_exec(e->db, err, "INSERT INTO container_options (id, options) VALUES (?, ?)",
+	return db_exec(e->db, err,
+	               "INSERT INTO container_options (id, options) VALUES (" PLACEHOLDERS ")",
 	               DB_TEXT(row->id), DB_TEXT(json_text(json, false))) < 0
 	               ? -1
 	               : 0;

@@ -68,7 +68,7 @@ D() {
     echo go | D attach slow >"$T/quick"
     [ "$(tail -n 1 "$T/quick")" = finished ]
     [ "$(wc -l <"$T/quick")" -eq 200001 ]
-    wait_for 5 bash -c "$(declare -f dhow); [ \$(dhow inspect -f '{{.State.Status}}' slow) = exited ]"
+    wait_for 5 in_state slow exited
     [ "$(dhow logs slow | wc -l)" -eq 200001 ]
     # and even that client gets all of it when it wakes up
     kill -CONT $stuck
@@ -84,18 +84,18 @@ D() {
     kill -9 $client
     wait $client || true
     n=$(dhow logs k | wc -l)
-    wait_for 5 bash -c "$(declare -f dhow); [ \$(dhow logs k | wc -l) -gt $n ]"
+    wait_for 5 logged_lines k $((n + 1))
 }
 
 @test "killing dhow run leaves the container to its monitor, and --rm still works" {
     D run --rm --name fg --network none busybox sh -c 'sleep 1' >/dev/null 3>&- &
     client=$!
-    wait_for 5 bash -c "$(declare -f dhow); [ \$(dhow inspect -f '{{.State.Running}}' fg) = true ]"
+    wait_for 5 in_state fg running
     kill -9 $client
     wait $client || true
     ok dhow ps -q
     [ -n "$output" ]
-    wait_for 5 bash -c "$(declare -f dhow); ! dhow inspect fg >/dev/null 2>&1"
+    wait_for 5 gone fg
     [ -z "$(ls "$T/root/containers")" ]
 }
 

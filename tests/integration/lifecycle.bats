@@ -49,7 +49,7 @@ TRAP='trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
 
 @test "stop asks first, kills after the time-out, and does nothing to who is stopped" {
     up --name polite busybox sh -c "$TRAP"
-    wait_for 5 bash -c "$(declare -f dhow); dhow logs polite | grep -q ready"
+    wait_for 5 logged polite ready
     ok dhow stop polite
     ok dhow inspect -f '{{.State.ExitCode}} {{.State.Running}}' polite
     [ "$output" = "5 false" ]
@@ -64,7 +64,7 @@ TRAP='trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
 
 @test "--stop-signal and --stop-timeout are the container's own" {
     up --name own --stop-signal USR1 --stop-timeout 5 busybox sh -c 'trap "exit 9" USR1; echo ready; while :; do sleep 0.1; done'
-    wait_for 5 bash -c "$(declare -f dhow); dhow logs own | grep -q ready"
+    wait_for 5 logged own ready
     ok dhow stop own
     ok dhow inspect -f '{{.State.ExitCode}} {{.Config.StopSignal}}' own
     [[ $output == 9* ]]
@@ -72,9 +72,9 @@ TRAP='trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
 
 @test "kill: any signal by name and number, only to who runs" {
     up --name k busybox sh -c 'trap "echo usr1" USR1; echo ready; while :; do sleep 0.1; done'
-    wait_for 5 bash -c "$(declare -f dhow); dhow logs k | grep -q ready"
+    wait_for 5 logged k ready
     ok dhow kill -s USR1 k
-    wait_for 5 bash -c "$(declare -f dhow); dhow logs k | grep -q usr1"
+    wait_for 5 logged k usr1
     fails 125 dhow kill -s NOSUCH k
     says NOSUCH
     ok dhow kill k
@@ -114,7 +114,7 @@ TRAP='trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
     says paused
     ok dhow unpause p
     [ "$(state p)" = running ]
-    wait_for 5 bash -c "$(declare -f dhow); [ \$(dhow logs p | wc -l) -gt $n ]"
+    wait_for 5 logged_lines p $((n + 1))
     fails 125 dhow unpause p
     ok dhow pause p
     ok dhow stop -t 1 p
@@ -125,14 +125,14 @@ TRAP='trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
 }
 
 @test "rename: the new name is found, the old is free, a taken one refused" {
-    ok dhow create --name a --network none busybox true
-    ok dhow create --name b --network none busybox true
-    fails 125 dhow rename a b
+    ok dhow create --name old --network none busybox true
+    ok dhow create --name other --network none busybox true
+    fails 125 dhow rename old other
     says "already in use"
-    ok dhow rename a c
-    fails 125 dhow inspect a
-    ok dhow inspect c
-    fails 125 dhow rename c 'x y'
+    ok dhow rename old new
+    fails 125 dhow inspect old
+    ok dhow inspect new
+    fails 125 dhow rename new 'x y'
 }
 
 @test "rm: running ones only with --force; several at once; volumes with -v" {
@@ -163,8 +163,8 @@ TRAP='trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
 
 @test "restart policies: how often, how fast, and that stop ends them" {
     up --name f --restart on-failure:2 busybox sh -c 'echo try; exit 1'
-    wait_for 10 bash -c "$(declare -f dhow); [ \$(dhow logs f | wc -l) -eq 3 ]"
-    wait_for 5 bash -c "$(declare -f dhow); [ \$(dhow inspect -f '{{.State.Status}}' f) = exited ]"
+    wait_for 10 logged_lines f 3
+    wait_for 5 in_state f exited
     ok dhow inspect -f '{{.RestartCount}} {{.State.ExitCode}}' f
     [ "$output" = "2 1" ]
     up --name z --restart on-failure busybox sh -c 'exit 0'
@@ -173,7 +173,7 @@ TRAP='trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
     ok dhow inspect -f '{{.RestartCount}} {{.State.Status}}' z
     [ "$output" = "0 exited" ]
     up --name a --restart always busybox sh -c 'echo try; sleep 0.1'
-    wait_for 10 bash -c "$(declare -f dhow); [ \$(dhow logs a | wc -l) -ge 3 ]"
+    wait_for 10 logged_lines a 3
     ok dhow stop -t 1 a
     n=$(dhow logs a | wc -l)
     sleep 1
@@ -183,14 +183,14 @@ TRAP='trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
 
 @test "a container between two tries can be stopped, started and removed" {
     up --name b --restart always busybox false
-    wait_for 10 bash -c "$(declare -f dhow); [ \$(dhow inspect -f '{{.RestartCount}}' b) -ge 4 ]"
-    wait_for 5 bash -c "$(declare -f dhow); [ \$(dhow inspect -f '{{.State.Status}}' b) = restarting ]"
+    wait_for 10 restarted b 4
+    wait_for 5 in_state b restarting
     ok dhow ps
     says Restarting
     ok dhow stop b
     [ "$(state b)" = exited ]
     ok dhow start b
-    wait_for 10 bash -c "$(declare -f dhow); [ \$(dhow inspect -f '{{.State.Status}}' b) = restarting ]"
+    wait_for 10 in_state b restarting
     fails 125 dhow rm b
     ok dhow rm -f b
 }

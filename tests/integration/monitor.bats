@@ -78,7 +78,7 @@ monitor_of() {
 @test "the exit record is complete when the container is seen as ended" {
     for code in 0 1 77; do
         ok dhow run -d --name "e$code" --network none busybox sh -c "exit $code"
-        wait_for 5 bash -c "$(declare -f dhow); [ \$(dhow inspect -f '{{.State.Status}}' e$code) = exited ]"
+        wait_for 5 in_state e$code exited
         ok dhow inspect -f '{{.State.ExitCode}}' "e$code"
         [ "$output" = "$code" ]
         ok dhow inspect -f '{{.State.FinishedAt}}' "e$code"
@@ -119,7 +119,7 @@ monitor_of() {
     pid=$(dhow inspect -f '{{.State.Pid}}' both)
     kill -9 "$(monitor_of both)"
     kill -9 "$pid"
-    wait_for 5 bash -c "$(declare -f dhow); [ -z \"\$(dhow ps -aq)\" ]"
+    wait_for 5 gone both
     [ -z "$(ls "$T/root/containers")" ]
     [ -z "$(ls "$T/run/containers")" ]
     [ -z "$(find /sys/fs/cgroup -type d -path "*$(basename "$T")*" 2>/dev/null)" ]

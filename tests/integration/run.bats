@@ -131,17 +131,19 @@ nothing_left() {
     ok bb -e A=1 -w /tmp -h box busybox sh -c 'echo $A $PWD $(hostname) $HOME'
     [ "$output" = "1 /tmp box /root" ]
     ok bb -u 1000:1001 busybox id
-    says "uid=1000 gid=1001"
+    [[ $output =~ uid=1000.*gid=1001 ]]
     fails 1 bb --read-only busybox touch /x
     ok bb --read-only --tmpfs /tmp busybox touch /tmp/x
 }
 
 @test "init is process 1 with default signals and no open files but its own" {
-    ok bb busybox sh -c 'echo $$; grep -E "^Sig(Ign|Blk)" /proc/1/status; ls /proc/1/fd'
+    trap '' QUIT USR1
+    ok bb busybox sh -c 'echo $$; grep -E "^Sig(Ign|Blk)" /proc/self/status; ls /proc/self/fd'
     [ "${lines[0]}" = 1 ]
     [[ ${lines[1]} =~ 0000000000000000$ ]]
     [[ ${lines[2]} =~ 0000000000000000$ ]]
-    [ "${lines[*]:3}" = "0 1 2" ] || [ "${lines[*]:3}" = "0 1 2 10" ]
+    [ "${lines[*]:3:3}" = "0 1 2" ]
+    [ ${#lines[@]} -le 7 ] # ls has its directory open
 }
 
 @test "hosts, hostname and resolv.conf are the container's" {

@@ -283,3 +283,25 @@ wait_for() {
         sleep 0.05
     done
 }
+
+# --- about one container, for wait_for ---
+
+logged() {
+    dhow logs "$1" 2>&1 | grep -q "$2"
+}
+
+logged_lines() {
+    [ "$(dhow logs "$1" | wc -l)" -ge "$2" ]
+}
+
+in_state() {
+    [ "$(dhow inspect -f '{{.State.Status}}' "$1" 2>/dev/null)" = "$2" ]
+}
+
+restarted() {
+    [ "$(dhow inspect -f '{{.RestartCount}}' "$1")" -ge "$2" ]
+}
+
+gone() {
+    ! dhow inspect "$1" >/dev/null 2>&1
+}

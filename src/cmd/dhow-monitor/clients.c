@@ -21,14 +21,6 @@
 
 static char packet_buf[PACKET_MAX];
 
-void clients_init(struct monitor *m)
-{
-	for (size_t i = 0; i < CLIENTS_MAX; i++)
-		m->clients[i] = (struct client){ .fd = -1, .spill_fd = -1 };
-	if (m->first_client_fd >= 0)
-		clients_add(m, m->first_client_fd);
-}
-
 static bool is_behind(const struct client *c)
 {
 	return c->held_len || c->spill_fd >= 0;
@@ -319,6 +311,18 @@ void clients_event(struct monitor *m, uint32_t index, uint32_t events)
 		return;
 	}
 	client_watch(m, c);
+}
+
+/* The first client has said its hello before we were started: it must not miss the output of a
+ * container that is quicker than we are. */
+void clients_init(struct monitor *m)
+{
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		m->clients[i] = (struct client){ .fd = -1, .spill_fd = -1 };
+	if (m->first_client_fd < 0)
+		return;
+	clients_add(m, m->first_client_fd);
+	clients_event(m, 0, EPOLLIN);
 }
 
 void clients_input_taken(struct monitor *m)

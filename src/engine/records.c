@@ -164,10 +164,9 @@ int record_insert(struct engine *e, const struct container_row *row,
 	            DB_I64(row->pid), DB_I64((int64_t)row->pid_start), DB_I64(row->monitor_pid),
 	            DB_I64((int64_t)row->monitor_start), DB_TEXT(row->boot_id),
 	            DB_I64(row->restart_count), DB_I64(row->user_stopped),
-	            DB_I64(row->restart_delay_ms)) < 0)
+	            DB_I64(row->restart_delay_ms), DB_I64(row->stdin_once)) < 0)
 		return -1;
-	return db_exec(e->db, err,
-	               "INSERT INTO container_options (id, options) VALUES (" PLACEHOLDERS ")",
+	return db_exec(e->db, err, "INSERT INTO container_options (id, options) VALUES (?, ?)",
 	               DB_TEXT(row->id), DB_TEXT(json_text(json, false))) < 0
 	               ? -1
 	               : 0;

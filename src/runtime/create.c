@@ -170,8 +170,8 @@ static unsigned wanted_hierarchies(const struct runtime_sandbox *s)
 		return 0;
 	if (l->mode == CGROUP_MODE_V2)
 		return l->available;
-	if (l->mode == CGROUP_MODE_V1 || !device_rules_by_bpf() ||
-	    s->spec->process.caps.bounding >> CAP_SYS_ADMIN & 1)
+	if (l->mode == CGROUP_MODE_V1 || s->args->flags & RUNTIME_JOIN_ALL ||
+	    !device_rules_by_bpf() || s->spec->process.caps.bounding >> CAP_SYS_ADMIN & 1)
 		return l->available;
 	return wanted | CGROUP_BIT(CGROUP_UNIFIED);
 }

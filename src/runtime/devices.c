@@ -30,6 +30,29 @@ static unsigned access_bits(const char *access)
 	       (strchr(access, 'w') ? BPF_DEVCG_ACC_WRITE : 0u);
 }
 
+/* What a container may always use, whatever the configuration denies, as with other runtimes:
+ * without them no /dev/null and no terminal. They come after the configuration's rules. */
+static const struct oci_device_rule always[] = {
+	{ true, 'c', OCI_UNSET, OCI_UNSET, "m" },
+	{ true, 'b', OCI_UNSET, OCI_UNSET, "m" },
+	{ true, 'c', 1, 3, "rwm" }, /* null */
+	{ true, 'c', 1, 5, "rwm" }, /* zero */
+	{ true, 'c', 1, 7, "rwm" }, /* full */
+	{ true, 'c', 1, 8, "rwm" }, /* random */
+	{ true, 'c', 1, 9, "rwm" }, /* urandom */
+	{ true, 'c', 5, 0, "rwm" }, /* tty */
+	{ true, 'c', 5, 2, "rwm" }, /* ptmx */
+	{ true, 'c', 136, OCI_UNSET, "rwm" },
+};
+
+static bool is_listed(const struct oci_resources *r, const struct oci_device_rule *d)
+{
+	for (size_t i = 0; i < r->n_devices; i++)
+		if (memcmp(&r->devices[i], d, sizeof(*d)) == 0)
+			return true;
+	return false;
+}
+
 struct program {
 	struct bpf_insn *items;
 	size_t count;
@@ -93,6 +116,9 @@ static void build(struct program *p, const struct oci_resources *r)
 	add(p, INSN(BPF_ALU | BPF_RSH | BPF_K, 3, 0, 0, 16));
 	add(p, INSN(BPF_LDX | BPF_MEM | BPF_W, 4, 1, 4, 0));
 	add(p, INSN(BPF_LDX | BPF_MEM | BPF_W, 5, 1, 8, 0));
+	for (size_t i = ARRAY_LEN(always); i-- > 0;)
+		if (!is_listed(r, &always[i]))
+			add_rule(p, &always[i]);
 	for (size_t i = r->n_devices; i-- > 0 && !decided;) {
 		add_rule(p, &r->devices[i]);
 		decided = matches_all(&r->devices[i]);
@@ -134,28 +160,31 @@ static int apply_bpf(struct cgroup *cg, const struct oci_resources *r, struct er
 	return 0;
 }
 
+static int write_rule(struct cgroup *cg, const struct oci_device_rule *d, struct err *err)
+{
+	char major[24] = "*", minor[24] = "*", text[80];
+	int e;
+
+	if (d->major != OCI_UNSET)
+		snprintf(major, sizeof(major), "%lld", (long long)d->major);
+	if (d->minor != OCI_UNSET)
+		snprintf(minor, sizeof(minor), "%lld", (long long)d->minor);
+	if (d->type == 'a')
+		snprintf(text, sizeof(text), "a");
+	else
+		snprintf(text, sizeof(text), "%c %s:%s %s", d->type, major, minor, d->access);
+	e = cgroup_write(cg, CGROUP_DEVICES, d->allow ? "devices.allow" : "devices.deny", text);
+	return e < 0 ? err_sys(err, -e, "linux.resources.devices: write '%s'", text) : 0;
+}
+
 static int apply_v1(struct cgroup *cg, const struct oci_resources *r, struct err *err)
 {
-	for (size_t i = 0; i < r->n_devices; i++) {
-		const struct oci_device_rule *d = &r->devices[i];
-		char major[24] = "*", minor[24] = "*", text[80];
-		int e;
-
-		if (d->major != OCI_UNSET)
-			snprintf(major, sizeof(major), "%lld", (long long)d->major);
-		if (d->minor != OCI_UNSET)
-			snprintf(minor, sizeof(minor), "%lld", (long long)d->minor);
-		if (d->type == 'a')
-			snprintf(text, sizeof(text), "a");
-		else
-			snprintf(text, sizeof(text), "%c %s:%s %s", d->type, major, minor,
-			         d->access);
-		e = cgroup_write(cg, CGROUP_DEVICES, d->allow ? "devices.allow" : "devices.deny",
-		                 text);
-		if (e < 0)
-			return err_sys(err, -e, "linux.resources.devices[%zu]: write '%s'", i,
-			               text);
-	}
+	for (size_t i = 0; i < r->n_devices; i++)
+		if (write_rule(cg, &r->devices[i], err) < 0)
+			return -1;
+	for (size_t i = 0; i < ARRAY_LEN(always); i++)
+		if (!is_listed(r, &always[i]) && write_rule(cg, &always[i], err) < 0)
+			return -1;
 	return 0;
 }
 

@@ -65,8 +65,8 @@ int sync_receive(int fd, int *ret_fd, struct err *err)
 
 	if (ret_fd)
 		*ret_fd = -1;
-	/* A peer that ended with messages of ours unread shows as ECONNRESET, once, and before what it
-	 * said itself: read on. */
+	/* A peer that ended with messages of ours unread shows as ECONNRESET, once, and before what
+	 * it said itself: read on. */
 	do
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && (errno == EINTR || errno == ECONNRESET));

@@ -173,7 +173,7 @@ int cmd_create(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 	if (r == 0)
 		r = check_terminal(&b.spec, &v, true, &ctx->err);
 	if (r == 0)
-		r = do_create(ctx, &v, args.items[0], &b, 0, &c);
+		r = do_create(ctx, &v, args.items[0], &b, RUNTIME_JOIN_ALL, &c);
 	runtime_container_done(&c);
 	bundle_done(&b);
 	return r;
@@ -187,7 +187,8 @@ static int run_container(struct cmd_ctx *ctx, const struct create_values *v, con
 
 	if (!v->no_subreaper && !v->detach)
 		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	if (do_create(ctx, v, id, b, RUNTIME_START_BY_FD, &c) < 0)
+	if (do_create(ctx, v, id, b, RUNTIME_START_BY_FD | (v->detach ? RUNTIME_JOIN_ALL : 0u),
+	              &c) < 0)
 		return -1;
 	if (runtime_start(ctx->root_fd, id, c.start_fd, &ctx->err) < 0) {
 		runtime_container_done(&c);

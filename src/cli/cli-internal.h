@@ -62,6 +62,9 @@ void cli_catch_signals(void);
 void cli_release_signals(void);
 const volatile sig_atomic_t *cli_cancelled(void);
 
+/* What `run`, `start -a` and `attach` return; says so on the terminal when the user detached. */
+int cli_attached(const struct start_result *result, const char *ref);
+
 /* "label=x" style filters: the value when `filter` has the key, else NULL. */
 const char *cli_filter_value(const char *filter, const char *key);
 /* Refuse filters whose key is not in `known` (comma-separated). */

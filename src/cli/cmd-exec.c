@@ -71,7 +71,7 @@ static int run_attach(struct cmd_ctx *ctx, const struct command *self, int argc,
 	attach.detach_keys = o.detach_keys;
 	if (container_attach(&ctx->engine, args.items[0], &attach, &result, &ctx->err) < 0)
 		return -1;
-	return result.exit_code;
+	return cli_attached(&result, args.items[0]);
 }
 
 const struct command cmd_exec = {

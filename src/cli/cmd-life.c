@@ -204,7 +204,7 @@ static int run_start(struct cmd_ctx *ctx, const struct command *self, int argc, 
 	attach.detach_keys = o.detach_keys;
 	if (container_start(&ctx->engine, args.items[0], &attach, &result, &ctx->err) < 0)
 		return -1;
-	return result.exit_code;
+	return cli_attached(&result, args.items[0]);
 }
 
 static int run_rename(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)

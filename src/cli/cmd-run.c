@@ -92,12 +92,13 @@ static int run_and_stay(struct cmd_ctx *ctx, const struct container_options *opt
                         const struct attach_args *attach)
 {
 	struct start_result result = { 0 };
+	char short_id[13];
 
 	if (container_start(&ctx->engine, id, opts->detach ? NULL : attach, &result, &ctx->err) < 0)
 		return -1;
 	if (opts->detach)
 		puts(id);
-	return result.exit_code;
+	return cli_attached(&result, opts->name ? opts->name : cli_short_id(id, false, short_id));
 }
 
 static int do_run(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)

@@ -113,6 +113,14 @@ const volatile sig_atomic_t *cli_cancelled(void)
 	return &cancelled;
 }
 
+int cli_attached(const struct start_result *result, const char *ref)
+{
+	/* the cursor is wherever the container left it */
+	if (result->detached && isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\n[detached; back with: dhow attach %.64s]\n", ref);
+	return result->exit_code;
+}
+
 const char *cli_filter_value(const char *filter, const char *key)
 {
 	size_t len = strlen(key);

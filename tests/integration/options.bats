@@ -8,7 +8,7 @@ setup_file() {
     image busybox
     fixture busybox
     dhow import -c 'ENTRYPOINT ["/bin/echo","entry"]' -c 'CMD ["cmd"]' -c 'ENV FROM=image' \
-        -c 'USER daemon' -c 'WORKDIR /srv/app' "$DHOW_FIXTURES/busybox.tar" configured
+        -c 'USER user' -c 'WORKDIR /srv/app' "$DHOW_FIXTURES/busybox.tar" configured
 }
 
 box() {
@@ -33,7 +33,7 @@ box() {
     fails 125 box --no-such-option busybox true
     says "unknown option '--no-such-option'"
     fails 7 box busybox sh -c 'exit 7'
-    fails 137 box busybox sh -c 'kill -9 $$'
+    fails 137 box busybox sh -c 'sh -c "kill -9 \$\$"'
 }
 
 @test "-e, --env-file and the image's environment" {
@@ -58,7 +58,8 @@ box() {
     ok box busybox id
     says "uid=0(root) gid=0(root)"
     ok box --entrypoint /bin/id configured
-    says "uid=1(daemon)"
+    says "uid=1000(user)"
+    says "4321(extra)"
     ok box -u 1234:5678 busybox id
     says "uid=1234 gid=5678"
     ok box -u 2147483647 busybox id -u
@@ -185,8 +186,8 @@ box() {
     fails 5 box --init busybox sh -c 'exit 5'
     fails 127 box --init busybox nosuch
     # an orphan is reaped: no zombie is left
-    ok box --init busybox sh -c '(sleep 0.1 &) ; sleep 0.5; ps -o stat | grep -c Z'
-    [ "$output" = 0 ] || [ "$status" -eq 1 ]
+    ok box --init busybox sh -c '(sleep 0.1 &) ; sleep 0.5; ps -o stat | grep -c Z || true'
+    [ "$output" = 0 ]
     id=$(dhow run -d --init --network none busybox sh -c 'trap "exit 9" TERM; while :; do sleep 0.1; done')
     sleep 0.3
     dhow stop "$id"

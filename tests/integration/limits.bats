@@ -9,7 +9,7 @@ setup_file() {
 }
 
 box() {
-    dhow run --rm --network none "$@"
+    case " $* " in *" --network "*) dhow run --rm "$@" ;; *) dhow run --rm --network none "$@" ;; esac
 }
 
 @test "memory: the limit is set, and reaching it is an OOM kill that is reported" {

@@ -12,7 +12,7 @@ setup_file() {
 }
 
 box() {
-    dhow run --rm --network none "$@"
+    case " $* " in *" --network "*) dhow run --rm "$@" ;; *) dhow run --rm --network none "$@" ;; esac
 }
 
 @test "entrypoint and command combine as docker's do" {

@@ -10,7 +10,7 @@ setup_file() {
 }
 
 box() {
-    dhow run --rm --network none "$@"
+    case " $* " in *" --network "*) dhow run --rm "$@" ;; *) dhow run --rm --network none "$@" ;; esac
 }
 
 @test "a directory of the host, read-write and read-only" {

@@ -93,15 +93,42 @@ static int finish_cwd(int root_fd, const struct oci_spec *spec, struct err *err)
 	return 0;
 }
 
+/* A directory below a volume, with no link on the way: whoever wrote into the volume before must
+ * not lead us elsewhere. Opened here, in the mount namespace it is mounted in; the descriptor ends
+ * with this process's execve. */
+static int finish_subpath(const struct mount_request *m, const struct spec_build_env *env,
+                          struct oci_spec *spec, struct err *err)
+{
+	AUTO_FREE char *data = xasprintf("%s/volumes/%s/_data", env->root_path, m->source);
+	AUTO_FD volume = open(data, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd;
+
+	if (volume < 0)
+		return err_sys(err, errno, "%s '%s': volume '%s'", m->option, m->text, m->source);
+	fd = rootfs_open_nolinks(volume, m->subpath, O_PATH, 0);
+	if (fd < 0)
+		return err_sys(err, -fd, "%s '%s': '%s' in volume '%s'", m->option, m->text,
+		               m->subpath, m->source);
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (!strcmp(spec->mounts[i].destination, m->target))
+			spec->mounts[i].source_fd = fd;
+	return 0;
+}
+
 static int finish_volumes(const struct mount_requests *mounts, const struct spec_build_env *env,
-                          int root_fd, struct err *err)
+                          int root_fd, struct oci_spec *spec, struct err *err)
 {
 	AUTO_FD dir = -1;
 
 	for (size_t i = 0; i < mounts->count; i++) {
 		const struct mount_request *m = &mounts->items[i];
 
-		if (m->kind != MOUNT_KIND_VOLUME || m->no_copy || m->subpath)
+		if (m->kind == MOUNT_KIND_VOLUME && m->subpath) {
+			if (finish_subpath(m, env, spec, err) < 0)
+				return -1;
+			continue;
+		}
+		if (m->kind != MOUNT_KIND_VOLUME || m->no_copy)
 			continue;
 		if (dir < 0)
 			dir = open(env->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -122,5 +149,5 @@ int spec_finish(const struct container_options *opts, const struct image_config 
 	if (mount_requests_parse(opts, &image->volumes, &mounts, err) < 0 ||
 	    finish_user(opts, image, root_fd, spec, err) < 0 || finish_cwd(root_fd, spec, err) < 0)
 		return -1;
-	return finish_volumes(&mounts, env, root_fd, err);
+	return finish_volumes(&mounts, env, root_fd, spec, err);
 }

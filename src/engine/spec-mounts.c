@@ -7,7 +7,6 @@
 #include "base/strbuf.h"
 #include "base/xalloc.h"
 #include "engine/spec-internal.h"
-#include "sys/rootfs.h"
 
 /* The runtime's own mount at this place: changed in place, so that the order stays. */
 static struct oci_mount *find_mount(struct spec_ctx *c, const char *destination)
@@ -76,26 +75,6 @@ static void add_bind(struct spec_ctx *c, const struct mount_request *m, const ch
 	add(c, m->target, "bind", source, all.buf);
 }
 
-/* A directory below a volume is opened now, link by link refused: whoever wrote into the volume
- * before must not lead us elsewhere. The descriptor lives as long as this process, which is about
- * to become the container's monitor. */
-static int add_subpath(struct spec_ctx *c, const struct mount_request *m, const char *data)
-{
-	AUTO_FD volume = open(data, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd;
-
-	if (volume < 0)
-		return err_sys(c->err, errno, "%s '%s': volume '%s'", m->option, m->text,
-		               m->source);
-	fd = rootfs_open_nolinks(volume, m->subpath, O_PATH, 0);
-	if (fd < 0)
-		return err_sys(c->err, -fd, "%s '%s': '%s' in volume '%s'", m->option, m->text,
-		               m->subpath, m->source);
-	add_bind(c, m, data);
-	c->spec->mounts[c->spec->n_mounts - 1].source_fd = fd;
-	return 0;
-}
-
 static int add_volume(struct spec_ctx *c, const struct mount_request *m)
 {
 	AUTO_FREE char *data = NULL;
@@ -103,9 +82,8 @@ static int add_volume(struct spec_ctx *c, const struct mount_request *m)
 	if (!m->source)
 		return err_set(c->err, E_INTERNAL, "%s '%s': the volume has no name", m->option,
 		               m->text);
+	/* of a subpath, the volume for now: spec_finish() goes below it */
 	data = xasprintf("%s/volumes/%s/_data", c->env->root_path, m->source);
-	if (m->subpath)
-		return add_subpath(c, m, data);
 	add_bind(c, m, data);
 	return 0;
 }

@@ -209,9 +209,12 @@ static int open_bind_source(struct runtime_sandbox *s, const struct plan_mount *
 		flags |= AT_SYMLINK_NOFOLLOW;
 	if (prepared >= 0)
 		return prepared;
-	if (m->source_fd >= 0)
+	if (m->source_fd >= 0) {
 		fd = open_tree(m->source_fd, "", flags | AT_EMPTY_PATH);
-	else {
+		/* EINVAL: a mount that is in no namespace, or another's: moved as it is */
+		if (fd < 0 && errno == EINVAL)
+			fd = fcntl(m->source_fd, F_DUPFD_CLOEXEC, 3);
+	} else {
 		AUTO_FREE char *path = bundle_path(s->args, m->source);
 
 		fd = open_tree(AT_FDCWD, path, flags);

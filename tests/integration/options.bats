@@ -33,7 +33,7 @@ box() {
     fails 125 box --no-such-option busybox true
     says "unknown option '--no-such-option'"
     fails 7 box busybox sh -c 'exit 7'
-    fails 137 box busybox sh -c 'sh -c "kill -9 \$\$"'
+    fails 137 box busybox sh -c 'sh -c "kill -9 \$\$"; exit $?'
 }
 
 @test "-e, --env-file and the image's environment" {
@@ -69,8 +69,8 @@ box() {
     fails 125 box -u nobodyhere busybox true
     says "no user 'nobodyhere'"
     fails 125 box -u 4294967296 busybox true
-    fails 125 box --group-add nogroup busybox true
-    says "--group-add 'nogroup'"
+    fails 125 box --group-add nosuch busybox true
+    says "--group-add 'nosuch'"
 }
 
 @test "the working directory is made when it is missing" {
@@ -127,8 +127,12 @@ box() {
     says 1
     ok box busybox grep NoNewPrivs /proc/self/status
     says 0
-    ok box busybox sh -c 'wc -c < /proc/kcore'
-    [ "$output" = 0 ]
+    ok box busybox cat /proc/mounts
+    says " /proc/sys "
+    ok box --security-opt unmask=ALL busybox cat /proc/mounts
+    [[ $output != *" /proc/sys "* ]]
+    ok box --security-opt unmask=/proc/sys busybox cat /proc/mounts
+    [[ $output != *" /proc/sys "* ]]
     ok box --security-opt mask=/proc/version busybox sh -c 'wc -c < /proc/version'
     [ "$output" = 0 ]
     fails 1 box busybox sh -c 'echo 1 > /proc/sys/kernel/printk'
@@ -245,4 +249,14 @@ box() {
         fails 125 box "$option" busybox true
         says "option ${option%%=*} is not supported"
     done
+}
+
+@test "--ipc container: one namespace, one /dev/shm" {
+    dhow run -d --name shm --network none busybox sh -c 'echo shared > /dev/shm/f; sleep 100'
+    wait_for 5 dhow exec shm cat /dev/shm/f
+    ok box --ipc container:shm busybox sh -c 'cat /dev/shm/f; echo back > /dev/shm/g'
+    [ "$output" = shared ]
+    ok dhow exec shm cat /dev/shm/g
+    [ "$output" = back ]
+    dhow rm -f shm
 }

@@ -85,14 +85,16 @@ static int attach_volumes(struct engine *e, const struct container_options *opts
 /* The container's own directory is where its root is attached, in our mount namespace only. */
 static int mount_root(struct engine *e, const char *id, bool read_only, struct err *err)
 {
+	AUTO_FREE char *path = xasprintf("%s/containers/%s", e->root_path, id);
 	AUTO_FD root = -1;
 	AUTO_FD dir = -1;
 
 	if (container_mount(e, id, &root, err) < 0)
 		return -1;
-	dir = container_dir_open(e, id, err);
+	/* by its path: e->root_fd is of the mount namespace we came from */
+	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return -1;
+		return err_sys(err, errno, "open '%s'", path);
 	if (read_only) {
 		struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
 

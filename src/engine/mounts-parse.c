@@ -2,9 +2,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <strings.h>
+#include <sys/stat.h>
 
+#include "base/fd.h"
 #include "base/num.h"
 #include "base/strbuf.h"
 #include "base/xalloc.h"
@@ -630,5 +633,20 @@ int mount_requests_parse(const struct container_options *opts, const struct strv
 	sort_by_depth(&list);
 	*ret = list;
 	list = (struct mount_requests){ 0 };
+	return 0;
+}
+
+int mount_source_check(const struct mount_request *m, struct err *err)
+{
+	struct stat st;
+
+	if (stat(m->source, &st) == 0)
+		return 0;
+	if (errno != ENOENT || !m->create_source) {
+		err_sys(err, errno, "%s '%s': source '%s'", m->option, m->text, m->source);
+		return errno == ENOENT ? err_hint(err, "make it first") : -1;
+	}
+	if (dir_make_at(AT_FDCWD, m->source, 0755, err) < 0)
+		return err_ctx(err, "%s '%s'", m->option, m->text);
 	return 0;
 }

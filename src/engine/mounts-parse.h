@@ -45,6 +45,9 @@ void mount_requests_done(struct mount_requests *list);
 int mount_requests_parse(const struct container_options *opts, const struct strv *image_volumes,
                          struct mount_requests *ret, struct err *err);
 
+/* A bind mount's source must be there, or is made (create_source). */
+int mount_source_check(const struct mount_request *m, struct err *err);
+
 /* Clean a path as the container sees it: E_INVALID when it is not absolute. Caller frees. */
 int container_path_clean(const char *path, char **ret, struct err *err);
 bool volume_name_is_valid(const char *name);

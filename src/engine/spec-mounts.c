@@ -47,21 +47,6 @@ static void add(struct spec_ctx *c, const char *target, const char *type, const 
 	oci_spec_add_mount(c->spec, target, type, source, options);
 }
 
-static int check_source(struct spec_ctx *c, const struct mount_request *m)
-{
-	struct stat st;
-
-	if (stat(m->source, &st) == 0)
-		return 0;
-	if (errno != ENOENT || !m->create_source) {
-		err_sys(c->err, errno, "%s '%s': source '%s'", m->option, m->text, m->source);
-		return errno == ENOENT ? err_hint(c->err, "make it first") : -1;
-	}
-	if (dir_make_at(AT_FDCWD, m->source, 0755, c->err) < 0)
-		return err_ctx(c->err, "%s '%s'", m->option, m->text);
-	return 0;
-}
-
 static void add_bind(struct spec_ctx *c, const struct mount_request *m, const char *source)
 {
 	AUTO_FREE char *options = join_options(m->non_recursive ? "bind" : "rbind", &m->options);
@@ -104,7 +89,7 @@ static int add_request(struct spec_ctx *c, const struct mount_request *m)
 	case MOUNT_KIND_VOLUME:
 		return add_volume(c, m);
 	case MOUNT_KIND_BIND:
-		if (check_source(c, m) < 0)
+		if (mount_source_check(m, c->err) < 0)
 			return -1;
 		add_bind(c, m, m->source);
 		return 0;

@@ -244,8 +244,11 @@ static int prepare(struct prepare *p, const struct image_config *image)
 		if (mounts.items[i].kind == MOUNT_KIND_VOLUME &&
 		    prepare_volume(p, &mounts.items[i]) < 0)
 			return -1;
-		if (mounts.items[i].kind == MOUNT_KIND_BIND)
-			record_source(p->opts, &mounts.items[i]);
+		if (mounts.items[i].kind != MOUNT_KIND_BIND)
+			continue;
+		if (mount_source_check(&mounts.items[i], p->err) < 0)
+			return -1;
+		record_source(p->opts, &mounts.items[i]);
 	}
 	return 0;
 }

@@ -135,9 +135,36 @@ static int assign(struct parse *p, const struct opt *o, const char *value)
 	return 0;
 }
 
+static size_t distance(const char *a, const char *b);
+
+/* The shown option whose name is nearest to a mistyped one, or NULL. */
+static const struct opt *nearest(const struct opt *const *tables, const char *name)
+{
+	const struct opt *best = NULL;
+	size_t best_distance = 3;
+
+	for (; *tables; tables++)
+		for (const struct opt *o = *tables; o->kind; o++) {
+			size_t d = o->flags & OPT_HIDDEN ? 99 : distance(name, o->name);
+
+			if (d < best_distance && d < strlen(o->name) / 2) {
+				best_distance = d;
+				best = o;
+			}
+		}
+	return best;
+}
+
 static int unknown(struct parse *p, const char *text)
 {
+	AUTO_FREE char *name = xstrndup(text, strcspn(text, "="));
+	const struct opt *near = NULL;
+
+	if (!strncmp(name, "--", 2))
+		near = nearest(p->tables, name + 2);
 	err_set(p->err, E_INVALID, "%sunknown option '%s'", p->place, text);
+	if (near)
+		return err_hint(p->err, "did you mean --%s?", near->name);
 	return err_hint(p->err, "see '%s --help'", p->who);
 }
 

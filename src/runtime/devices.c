@@ -48,7 +48,9 @@ static const struct oci_device_rule always[] = {
 static bool is_listed(const struct oci_resources *r, const struct oci_device_rule *d)
 {
 	for (size_t i = 0; i < r->n_devices; i++)
-		if (memcmp(&r->devices[i], d, sizeof(*d)) == 0)
+		if (r->devices[i].allow && r->devices[i].type == d->type &&
+		    r->devices[i].major == d->major && r->devices[i].minor == d->minor &&
+		    strcmp(r->devices[i].access, d->access) == 0)
 			return true;
 	return false;
 }

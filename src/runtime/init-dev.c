@@ -149,8 +149,11 @@ int init_devices(struct runtime_sandbox *s, int root_fd, struct err *err)
 		return err_sys(err, -dev, "open '/dev' of the container");
 	old = umask(0);
 	r = default_devices(s, dev, err);
+	/* /dev/ptmx is the container's own devpts's, also when all devices of the host are asked
+	 * for. */
 	for (size_t i = 0; r == 0 && i < l->n_devices; i++)
-		r = listed_device(s, root_fd, &l->devices[i], i, err);
+		if (strcmp(l->devices[i].path, "/dev/ptmx") != 0)
+			r = listed_device(s, root_fd, &l->devices[i], i, err);
 	umask(old);
 	return r;
 }

@@ -148,7 +148,7 @@ static int child_run(struct exec *e, struct err *err)
 		return err_set(err, E_INTERRUPTED, "the runtime is gone");
 	if (sync_expect(e->child_sync_fd, 's', err) < 0)
 		return -1;
-	return process_execute(&e->ctx, err);
+	return process_execute(&e->ctx, e->child_sync_fd, err);
 }
 
 static void NORETURN child_main(struct exec *e)

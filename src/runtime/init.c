@@ -320,7 +320,7 @@ static int init_run(struct runtime_sandbox *s, struct err *err)
 		return err_set(err, E_INTERRUPTED, "the runtime is gone");
 	if (wait_start(s, err) < 0 || start_container_hooks(s, err) < 0)
 		return -1;
-	return process_execute(&c, err);
+	return process_execute(&c, s->child_sync_fd, err);
 }
 
 void init_main(struct runtime_sandbox *s)

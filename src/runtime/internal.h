@@ -10,7 +10,8 @@
  *                                     <-----   't' the terminal's master, as a descriptor
  *                                     <-----   'r' ready
  *   's' start                         ----->   (START_BY_FD; else the start socket) executes
- * At any time the new process may send 'e' and a struct err, and end. */
+ * At any time the new process may send 'e' and a struct err, and end. An execve that fails is an
+ * 'x', errno and the path (stage/stage.c); one that succeeds closes the socket. */
 #pragma once
 #include "runtime/isolator.h"
 #include "runtime/plan.h"
@@ -76,19 +77,28 @@ struct process_context {
 	unsigned preserve_fds, listen_fds;
 	/* In a new user namespace the process cannot raise its limits; the caller may. */
 	bool limits_by_caller;
-	char *exe; /* found by process_prepare() */
+	char *exe;    /* found by process_prepare() */
+	int stage_fd; /* opened by process_prepare() */
 };
 /* Controlling terminal or stdio onto 0..2. slave_fd: the terminal's end, or -1. */
 int process_stdio(const struct oci_process *p, const int stdio[3], int slave_fd, struct err *err);
 /* User, groups, bounding set, working directory; finds the program. */
 int process_prepare(struct process_context *c, struct err *err);
-/* Capabilities, seccomp, execve. Returns only on failure. */
-int process_execute(struct process_context *c, struct err *err);
+/* Capabilities, seccomp, execve. Returns only on failure; one of the container's program itself is
+ * reported by the stage on report_fd, with an 'x' message. */
+int process_execute(struct process_context *c, int report_fd, struct err *err);
 /* Resource limits of a process (0: this one); late: those that would hinder us before execve. */
 int process_limits(const struct oci_process *p, pid_t pid, bool late, struct err *err);
 /* Of this process, while it still sees the host's /proc and is dumpable. */
 int process_oom_score(const struct oci_process *p, struct err *err);
 void process_reset_signals(void);
+
+/* stage.c: the sealed program between the runtime and the container's (CVE-2019-5736). */
+int stage_open(struct err *err); /* its descriptor, or -1 */
+/* Its argv (the caller frees argv[0] and argv): where it reports a failure, what it executes. */
+char **stage_argv(int report_fd, const char *exe, const struct strv *args);
+/* Returns only on failure, with errno. */
+void stage_exec(int stage_fd, char *const *argv, char *const *envp);
 
 /* terminal.c */
 /* Open a new terminal on the devpts at `pts_dir_fd`/ptmx; size it, give it to the user. */

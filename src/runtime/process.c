@@ -263,9 +263,10 @@ int process_prepare(struct process_context *c, struct err *err)
 		if (r < 0)
 			return err_sys(err, -r, "process.capabilities: set");
 	}
-	if (enter_cwd(p->cwd, err) < 0)
+	if (enter_cwd(p->cwd, err) < 0 || find_program(p, &c->exe, err) < 0)
 		return -1;
-	return find_program(p, &c->exe, err);
+	c->stage_fd = stage_open(err);
+	return c->stage_fd < 0 ? -1 : 0;
 }
 
 static int apply_filter(struct process_context *c, struct err *err)
@@ -279,7 +280,7 @@ static int apply_filter(struct process_context *c, struct err *err)
 	return 0;
 }
 
-int process_execute(struct process_context *c, struct err *err)
+int process_execute(struct process_context *c, int report_fd, struct err *err)
 {
 	const struct oci_process *p = c->process;
 	uint64_t known = caps_known();
@@ -288,6 +289,7 @@ int process_execute(struct process_context *c, struct err *err)
 	uint64_t permitted = p->caps.permitted & known & have;
 	uint64_t inheritable = p->caps.inheritable & known & have;
 	uint64_t ambient = p->caps.ambient & permitted & inheritable;
+	char **argv = stage_argv(report_fd, c->exe, &p->args);
 	uint64_t extra = 0;
 	int r;
 
@@ -308,13 +310,14 @@ int process_execute(struct process_context *c, struct err *err)
 		if (r < 0)
 			return err_sys(err, -r, "process.capabilities.ambient: raise");
 	}
+	/* The stage closes it, or reports on it. */
+	if (fd_set_cloexec(report_fd, false) < 0)
+		return err_set(err, E_INTERNAL, "descriptor %d is gone", report_fd);
 	if (apply_filter(c, err) < 0)
 		return -1;
-	execve(c->exe, p->args.items, p->env.items);
+	stage_exec(c->stage_fd, argv, p->env.items);
 	r = errno;
 	err_sys(err, r, "exec '%s'", c->exe);
-	err->code = r == ENOENT ? E_NO_COMMAND : E_NOT_EXEC;
-	if (r == ENOEXEC)
-		err_hint(err, "it is neither a program for this CPU nor a script with '#!'");
+	err->code = E_NOT_EXEC;
 	return -1;
 }

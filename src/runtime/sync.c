@@ -47,6 +47,21 @@ void sync_send_err(int fd, const struct err *err)
 	(void)!send(fd, &m, sizeof(m), MSG_NOSIGNAL);
 }
 
+/* What the stage says when the container's program cannot be executed: 'x', errno, path. */
+static int exec_failed(const char *bytes, size_t len, struct err *err)
+{
+	int number = len > 1 ? (unsigned char)bytes[1] : EIO;
+	int path_len = len > 2 ? (int)(len - 2 < 900 ? len - 2 : 900) : 0;
+
+	err_sys(err, number, "exec '%.*s'", path_len, bytes + 2);
+	err->code = number == ENOENT ? E_NO_COMMAND : E_NOT_EXEC;
+	if (number == ENOEXEC)
+		err_hint(err, "it is neither a program for this CPU nor a script with '#!'");
+	if (number == ENOENT)
+		err_hint(err, "the interpreter or loader that it names does not exist");
+	return -1;
+}
+
 int sync_receive(int fd, int *ret_fd, struct err *err)
 {
 	struct message m = { 0 };
@@ -77,6 +92,8 @@ int sync_receive(int fd, int *ret_fd, struct err *err)
 			memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
 	if (n == 0)
 		return 0;
+	if (m.what == 'x')
+		return exec_failed((const char *)&m, (size_t)n, err);
 	if (m.what != 'e')
 		return m.what;
 	/* The text may come from a container's process: bounded, and never a format. */

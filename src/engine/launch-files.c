@@ -7,6 +7,7 @@
 #include "net/files.h"
 #include "net/net.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -68,10 +69,15 @@ static int write_hosts(int dir_fd, const struct container_row *row,
 		.add_hosts = &opts->add_host,
 	};
 
+	/* the address is known once the namespace is there; until then the file has to exist */
+	if (!net && network->mode == NETWORK_BRIDGE)
+		return write_in_place(dir_fd, "hosts", "", 0, err);
 	if (net) {
 		options.ip = net->ip;
 		options.gateway = net->gateway;
 	}
+	if (network->mode == NETWORK_HOST)
+		options.gateway.s_addr = htonl(INADDR_LOOPBACK);
 	if (network->mode == NETWORK_HOST &&
 	    file_read_at(AT_FDCWD, "/etc/hosts", 1u << 20, &host_text, &len, ERR_IGNORE) == 0)
 		options.host_text = host_text;

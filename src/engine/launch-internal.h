@@ -4,6 +4,7 @@
 #include "engine/options.h"
 
 struct image_config;
+struct net;
 struct net_ports;
 struct net_result;
 
@@ -15,3 +16,6 @@ int launch_write_files(struct engine *e, int dir_fd, const struct container_row 
 /* -p, and with -P what --expose and the image name. */
 int launch_ports(const struct container_options *opts, const struct image_config *image,
                  struct net_ports *ret, struct err *err);
+/* Give back addresses and ports of containers that are dead without anybody having noticed.
+ * Returns of how many. */
+int launch_free_stale_addresses(struct engine *e, struct net *net);

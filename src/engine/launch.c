@@ -236,6 +236,12 @@ static int create(struct launch *l, struct err *err)
 	return 0;
 }
 
+/* What it wants may be held by a container that died unseen. */
+static bool may_be_stale(const struct err *err)
+{
+	return err->code == E_BUSY || err->code == E_EXISTS || err->code == E_NO_SPACE;
+}
+
 static int connect_network(struct launch *l, struct err *err)
 {
 	struct net_request request = {
@@ -264,7 +270,9 @@ static int connect_network(struct launch *l, struct err *err)
 	}
 	request.netns_fd = netns;
 	request.ports = &ports;
-	if (net_setup(net, &request, &l->net, err) < 0)
+	if (net_setup(net, &request, &l->net, err) < 0 &&
+	    (!may_be_stale(err) || !launch_free_stale_addresses(l->e, net) ||
+	     net_setup(net, &request, &l->net, err) < 0))
 		goto out;
 	net_ports_format(&l->net.ports, &text);
 	free(l->row->ports);

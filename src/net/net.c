@@ -113,6 +113,31 @@ static int plan(const struct net_request *request, struct in_addr *ret_wanted,
 	return 0;
 }
 
+static int teardown(struct net *net, const char *container_id, struct err *err)
+{
+	AUTO_FREE struct publish_entry *entries = NULL;
+	size_t len;
+
+	if (publish_list(net, container_id, &entries, &len, err) < 0 ||
+	    firewall_unpublish(net, entries, len, err) < 0 ||
+	    db_exec(net->db, err, "DELETE FROM net_ports WHERE container = ?",
+	            DB_TEXT(container_id)) < 0 ||
+	    db_exec(net->db, err, "DELETE FROM net_addresses WHERE container = ?",
+	            DB_TEXT(container_id)) < 0)
+		return -1;
+	return 0;
+}
+
+/* What this very container still has was left by a start that was killed half-way. */
+static int drop_leftovers(struct net *net, const char *container_id, struct err *err)
+{
+	int64_t ip;
+	int r = db_get_i64(net->db, &ip, err, "SELECT ip FROM net_addresses WHERE container = ?",
+	                   DB_TEXT(container_id));
+
+	return r > 0 ? teardown(net, container_id, err) : r;
+}
+
 /* Address, ports, bridge and firewall in one transaction: whatever changes the firewall holds the
  * database's write lock, so that nobody rebuilds the table from an older list meanwhile. */
 static int take(struct net *net, const struct net_request *request, struct in_addr wanted,
@@ -124,6 +149,7 @@ static int take(struct net *net, const struct net_request *request, struct in_ad
 
 	if (db_begin_immediate(net->db, err) < 0 ||
 	    bridge_ensure(net, &subnet, &veth->host_master, &veth->mtu, err) < 0 ||
+	    drop_leftovers(net, request->container_id, err) < 0 ||
 	    ipam_take(net, &subnet, request, wanted, &ret->ip, err) < 0 ||
 	    publish_take(net, request, ret->ip, ret, err) < 0)
 		return -1;
@@ -259,21 +285,6 @@ int net_setup(struct net *net, const struct net_request *request, struct net_res
 	return 0;
 }
 
-static int teardown(struct net *net, const char *container_id, struct err *err)
-{
-	AUTO_FREE struct publish_entry *entries = NULL;
-	size_t len;
-
-	if (publish_list(net, container_id, &entries, &len, err) < 0 ||
-	    firewall_unpublish(net, entries, len, err) < 0 ||
-	    db_exec(net->db, err, "DELETE FROM net_ports WHERE container = ?",
-	            DB_TEXT(container_id)) < 0 ||
-	    db_exec(net->db, err, "DELETE FROM net_addresses WHERE container = ?",
-	            DB_TEXT(container_id)) < 0)
-		return -1;
-	return 0;
-}
-
 int net_teardown(struct net *net, const char *container_id, struct err *err)
 {
 	if (db_begin_immediate(net->db, err) < 0 || teardown(net, container_id, err) < 0 ||
@@ -284,35 +295,16 @@ int net_teardown(struct net *net, const char *container_id, struct err *err)
 	return 0;
 }
 
-static bool is_live(char *const *live_ids, const char *id)
-{
-	for (; live_ids && *live_ids; live_ids++) {
-		if (!strcmp(*live_ids, id))
-			return true;
-	}
-	return false;
-}
-
-int net_sweep(struct net *net, char *const *live_ids, struct err *err)
+int net_users(struct net *net, struct strv *ret_ids, struct err *err)
 {
 	AUTO_STMT st = DB_STMT_INIT;
-	AUTO_STRV dead = STRV_INIT;
 	int r;
 
 	if (db_query(net->db, &st, err, "SELECT container FROM net_addresses") < 0)
 		return -1;
-	while ((r = db_step(&st, err)) > 0) {
-		if (!is_live(live_ids, db_text(&st, 0)))
-			strv_add(&dead, db_text(&st, 0));
-	}
-	if (r < 0)
-		return -1;
-	db_stmt_done(&st);
-	for (size_t i = 0; i < dead.len; i++) {
-		if (net_teardown(net, dead.items[i], err) < 0)
-			return -1;
-	}
-	return (int)dead.len;
+	while ((r = db_step(&st, err)) > 0)
+		strv_add(ret_ids, db_text(&st, 0));
+	return r;
 }
 
 int net_reload(struct net *net, struct err *err)

@@ -8,7 +8,7 @@
  *
  * Two roots never share a bridge, a table or a subnet: their names carry the root's tag.
  * Invariants: a row in net_addresses exists before the kernel knows the address, and goes after;
- * so whatever is left behind by a kill has a row, and net_sweep finds it.
+ * so whatever is left behind by a kill has a row, and net_users shows it.
  * Needs CAP_NET_ADMIN and CAP_SYS_ADMIN in the host's namespaces: E_UNSUPPORTED for ordinary users.
  */
 #pragma once
@@ -79,9 +79,9 @@ int net_setup(struct net *net, const struct net_request *request, struct net_res
 /* Give back the ports and the address. Idempotent; an unknown id is fine. The container's processes
  * must be gone (or be going), as their link goes with them. */
 int net_teardown(struct net *net, const char *container_id, struct err *err);
-/* Give back what belongs to containers that are not in live_ids (a NULL-terminated vector of full
- * ids). Return how many were swept. Cheap when there is nothing to do: one SELECT. */
-int net_sweep(struct net *net, char *const *live_ids, struct err *err);
+/* Append the ids of all containers that have an address; who finds one among them that does not run
+ * (any more) calls net_teardown for it. One SELECT. */
+int net_users(struct net *net, struct strv *ret_ids, struct err *err);
 /* Make the bridge and the nft table anew from the database, after somebody flushed them. */
 int net_reload(struct net *net, struct err *err);
 

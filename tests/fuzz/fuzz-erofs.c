@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "codec/erofs.h"
 #include "fuzz.h"
+#include "tar-fix.h"
 
 #define CHECK(cond)                                                                                \
 	do {                                                                                       \
@@ -156,8 +157,9 @@ static void check_image(struct tree *t, int fd, uint64_t bytes, uint64_t tar_byt
 	munmap((void *)im.p, bytes);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int LLVMFuzzerTestOneInput(const uint8_t *original, size_t size)
 {
+	AUTO_FREE uint8_t *data = tar_fix(original, size);
 	static const struct tar_handler handler = { .entry = on_entry };
 	struct tar_limits limits = { .max_file_bytes = 1 << 22 };
 	AUTO(tree_freep) struct tree *t = tree_new();

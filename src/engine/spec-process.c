@@ -170,8 +170,9 @@ static int add_env(struct spec_ctx *c)
 	strv_set_env(&env, "HOSTNAME", hostname);
 	if (c->opts->tty)
 		strv_set_env(&env, "TERM", "xterm");
-	if (env_build(&c->image->env, &c->opts->env_file, &c->opts->env, c->env->host_env, &given,
-	              c->err) < 0)
+	/* what was to be taken from the host was taken at create: not from whoever starts it now */
+	if (env_build(&c->image->env, &c->opts->env_file, &c->opts->env,
+	              c->env->host_env ?: (char *[]){ NULL }, &given, c->err) < 0)
 		return -1;
 	for (size_t i = 0; i < given.len; i++) {
 		char *eq = strchr(given.items[i], '=');

@@ -260,3 +260,18 @@ box() {
     [ "$output" = back ]
     dhow rm -f shm
 }
+
+@test "-e NAME is read when the container is made, not when it is started" {
+    export LATER=first
+    id=$(dhow create --network none -e LATER -e NEVER busybox env)
+    LATER=second NEVER=leaked run dhow start -a "$id"
+    says "LATER=first"
+    [[ $output != *leaked* ]]
+    dhow rm "$id"
+}
+
+@test "a working directory below a volume is made in the volume" {
+    ok box -v wdvol:/data -w /data/sub busybox pwd
+    [ "$output" = /data/sub ]
+    dhow volume rm wdvol
+}

@@ -156,6 +156,12 @@ box() {
     rm -f "$T/esc"
 }
 
+@test "a fresh volume is filled from the image, never from the host's directory of that name" {
+    ok box -v "fromhost:$T/host" busybox ls -A "$T/host"
+    [ -z "$output" ]
+    dhow volume rm fromhost
+}
+
 @test "CVE-2020-1726, CVE-2023-0778: a volume is filled once, and links in it are only links" {
     ok box -v once:/etc busybox sh -c 'rm -rf /etc/*; ln -s /host /etc/l'
     ok box -v once:/etc busybox ls /etc

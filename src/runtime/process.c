@@ -25,12 +25,12 @@
 
 void process_reset_signals(void)
 {
-	/* Those a caller may have set to be ignored, which execve would pass on. */
-	static const int reset[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD };
+	/* A caller may have set any of them to be ignored, which execve would pass on. */
 	sigset_t none;
 
-	for (size_t i = 0; i < ARRAY_LEN(reset); i++)
-		signal(reset[i], SIG_DFL);
+	for (int i = 1; i < _NSIG; i++)
+		if (i != SIGKILL && i != SIGSTOP)
+			signal(i, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -41,8 +41,8 @@ D() {
 
 @test "with run -d -i the input stays open for the next client" {
     ok dhow run -d -i --name n --network none busybox cat
-    echo one | timeout 2 "$BUILD/dhow" --root "$T/root" --runroot "$T/run" attach n >/dev/null || true
-    echo two | timeout 2 "$BUILD/dhow" --root "$T/root" --runroot "$T/run" attach n >/dev/null || true
+    echo one | timeout 2 "$BUILD/dhow" --root "$T/root" --runroot "$T/run" attach --sig-proxy=false n >/dev/null || true
+    echo two | timeout 2 "$BUILD/dhow" --root "$T/root" --runroot "$T/run" attach --sig-proxy=false n >/dev/null || true
     ok dhow logs n
     [ "$output" = "$(printf 'one\ntwo')" ]
     ok dhow inspect -f '{{.State.Running}}' n

@@ -65,7 +65,8 @@ static int file_open(struct reader *r, int n, struct log_file *ret)
 	return 1;
 }
 
-/* The place of an open file among the rotated ones, or -1 when it is gone. */
+/* The place of an open file among the rotated ones, or -1 when it is gone. Names may be missing
+ * while a rotation is under way; as it moves files up only, looking upwards misses none. */
 static int file_index(struct reader *r, ino_t ino)
 {
 	for (int n = 0; n < FILES_MAX; n++) {
@@ -73,9 +74,7 @@ static int file_index(struct reader *r, ino_t ino)
 		char name[32];
 
 		rotated_name(name, n);
-		if (fstatat(r->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return -1;
-		if (st.st_ino == ino)
+		if (fstatat(r->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == ino)
 			return n;
 	}
 	return -1;
@@ -178,6 +177,7 @@ static off_t tail_offset(struct reader *r, const struct log_file *f, int64_t *li
 static int open_all(struct reader *r, struct log_file **ret, size_t *ret_count)
 {
 	int64_t lines = r->args->tail;
+	int missing = 0; /* one name after another is: one alone may just be renamed */
 
 	for (int n = 0; n < FILES_MAX; n++) {
 		struct log_file f;
@@ -186,8 +186,11 @@ static int open_all(struct reader *r, struct log_file **ret, size_t *ret_count)
 
 		if (found < 0)
 			return -1;
-		if (!found)
+		missing = found ? 0 : missing + 1;
+		if (missing > 1)
 			break;
+		if (!found)
+			continue;
 		if (*ret_count && (*ret)[*ret_count - 1].ino == f.ino) {
 			file_close(&f);
 			continue;

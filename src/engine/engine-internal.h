@@ -26,7 +26,6 @@ int record_update(struct engine *e, const struct container_row *row, struct err 
 int record_delete(struct engine *e, const char *id, struct err *err);
 
 /* ---- settle.c: rows and reality ---- */
-bool process_is(pid_t pid, uint64_t start_ticks);
 bool row_init_alive(const struct container_row *row);
 bool row_monitor_alive(const struct container_row *row);
 /* Say in row what is true now, without changing anything stored. */

@@ -23,21 +23,15 @@
 /* A container's directory without a row is either being made or was left by a killed command. */
 #define ORPHAN_AGE_S 5
 
-bool process_is(pid_t pid, uint64_t start_ticks)
-{
-	uint64_t ticks;
-
-	return pid > 0 && process_start_time(pid, &ticks) == 0 && ticks == start_ticks;
-}
-
 bool row_init_alive(const struct container_row *row)
 {
-	return process_is(row->pid, row->pid_start) && strcmp(row->boot_id, engine_boot_id()) == 0;
+	return process_is_alive(row->pid, row->pid_start) &&
+	       strcmp(row->boot_id, engine_boot_id()) == 0;
 }
 
 bool row_monitor_alive(const struct container_row *row)
 {
-	return process_is(row->monitor_pid, row->monitor_start) &&
+	return process_is_alive(row->monitor_pid, row->monitor_start) &&
 	       strcmp(row->boot_id, engine_boot_id()) == 0;
 }
 
@@ -60,6 +54,13 @@ bool exit_record_read(struct engine *e, struct container_row *row)
 	row->oom_killed = oom != 0;
 	row->finished_ns = finished;
 	return true;
+}
+
+static bool exit_record_is_there(struct engine *e, const struct container_row *row)
+{
+	struct container_row copy = *row;
+
+	return exit_record_read(e, &copy); /* changes numbers only */
 }
 
 static void set_text(char **field, const char *text)
@@ -90,7 +91,10 @@ static bool claims_to_run(const struct container_row *row)
 
 void row_probe(struct engine *e, struct container_row *row)
 {
-	if (claims_to_run(row) && !row_init_alive(row))
+	/* Init is gone, but its monitor has not written so yet: in a moment it will, and until
+	 * then nobody knows more than that it ran. */
+	if (claims_to_run(row) && !row_init_alive(row) &&
+	    (exit_record_is_there(e, row) || !row_monitor_alive(row)))
 		row_find_end(e, row);
 	else if (row->status == CONTAINER_RESTARTING && !row_monitor_alive(row))
 		row->status = CONTAINER_EXITED;

@@ -73,6 +73,15 @@ int process_start_time(pid_t pid, uint64_t *ret_ticks)
 	return read_stat(pid, ret_ticks, &state);
 }
 
+bool process_is_alive(pid_t pid, uint64_t start_ticks)
+{
+	uint64_t ticks;
+	char state;
+
+	return pid > 0 && read_stat(pid, &ticks, &state) == 0 && ticks == start_ticks &&
+	       state != 'Z' && state != 'X';
+}
+
 int pidfd_open_exact(pid_t pid, uint64_t start_ticks)
 {
 	uint64_t ticks;

@@ -13,6 +13,8 @@ int pidfd_wait_exit(int pidfd, int timeout_ms);
 
 /* Start time in clock ticks since boot (field 22 of /proc/PID/stat): with the pid, an identity. */
 int process_start_time(pid_t pid, uint64_t *ret_ticks);
+/* Whether that process is there and no zombie: without a descriptor, for listings. */
+bool process_is_alive(pid_t pid, uint64_t start_ticks);
 /* A pidfd of the process that has this pid *and* this start time; -ESRCH when it has ended, is a
  * zombie, or the pid now names another. */
 int pidfd_open_exact(pid_t pid, uint64_t start_ticks);

@@ -30,8 +30,11 @@ bundle() {
 }
 
 cmd() {
-    printf '%s\0' "$@" | jq -Rs 'split("\u0000")[:-1]' >"$B/args.json"
-    jq --slurpfile args "$B/args.json" '.process.args = $args[0]' "$B/config.json" >"$B/config.new"
+    local word
+    for word; do
+        printf '%s' "$word" | jq -Rs .
+    done >"$B/args.json"
+    jq --slurpfile args "$B/args.json" '.process.args = $args' "$B/config.json" >"$B/config.new"
     mv "$B/config.new" "$B/config.json"
 }
 

@@ -238,3 +238,30 @@ awkward() {
     [ -z "$(find "$T/killed/layers" -name 'tmp-*')" ]
     rm -rf "$T/killed"
 }
+
+@test "in a user namespace layers are directories, with whiteouts and opaque directories of their own kind" {
+    require rootless
+    cp "$TOOL" "$DUMP" "$T/bin/"
+    chmod 755 "$T/bin" "$T"/*.tar
+    as_user mkdir -p "$T/user/layers"
+    inside() { as_user unshare --user --map-root-user --map-auto --mount "$@"; }
+    ids=()
+    for n in 1 2 3; do
+        ids+=("$(inside "$T/bin/layer-tool" import "$T/user/layers" auto "$T/l$n.tar")")
+    done
+    ok inside "$T/bin/layer-tool" mode "$T/user/layers"
+    says 'directory EROFS cannot be mounted from a file here: Operation not permitted'
+    for way in 0 14; do
+        ok inside "$T/bin/layer-tool" mount "$T/user/layers" rw "$way" 'ls mnt mnt/d' "${ids[@]:0:2}"
+        [ "$output" = $'mnt:\nd\n\nmnt/d:\none\ntwo' ]
+        ok inside "$T/bin/layer-tool" mount "$T/user/layers" rw "$way" 'ls mnt/d; rm -r mnt/d; ls mnt' "${ids[@]}"
+        [ "$output" = three ]
+        inside rm -rf "$T/user/layers/upper" "$T/user/layers/work"
+    done
+    # an owner that the namespace does not map
+    tar --owner=99999999 --group=99999999 -C "$T/bin" -cf "$T/far.tar" tree-dump
+    chmod 644 "$T/far.tar"
+    fails 1 inside "$T/bin/layer-tool" import "$T/user/layers" auto "$T/far.tar"
+    says "layer: give 'tree-dump' to 99999999:99999999: Invalid argument"
+    inside rm -rf "$T/user/layers"
+}

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #define DB_BUSY_TIMEOUT_MS 10000
+#define DB_WAL_PAGES       200
 #define DB_LOG_PAGES_TIDY  32
 #define DB_LOG_PAGES_MAX   256
 
@@ -125,6 +126,11 @@ int db_open(int dir_fd, const char *name, unsigned flags, struct db **ret, struc
 	}
 	sqlite3_extended_result_codes(db->conn, 1);
 	sqlite3_busy_timeout(db->conn, DB_BUSY_TIMEOUT_MS);
+	/* Commands come and go: the last one to close would each time move the WAL into the
+	 * database and wait for the disk. Left to the commits, it happens once in so many pages;
+	 * the next opener reads at most those again. */
+	sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_wal_autocheckpoint(db->conn, DB_WAL_PAGES);
 	/* Commands come and go: without this each one would write the log back into the database,
 	 * wait for the disk three times and unlink the log, for the next one to make it anew. */
 	sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

@@ -7,7 +7,7 @@
 
 #define REDIRECTS_MAX     10
 #define CONNECT_MS        20000L
-#define STALL_SECONDS     60L
+#define STALL_SECONDS     30L
 #define HEADERS_MAX       (256u << 10)
 #define RECEIVE_BUFFER    (512L << 10)
 #define USER_AGENT        "dhow/" DHOW_VERSION
@@ -319,11 +319,31 @@ static void set_options(struct exchange *x, const char *url, const char *origin,
 	set_tls(x->http, origin);
 }
 
+static bool is_connected(struct http *http)
+{
+	double seconds = 0;
+
+	http->api->easy_getinfo(http->handle, CURLINFO_PRETRANSFER_TIME, &seconds);
+	return seconds > 0;
+}
+
+/* Of an origin, for people: without the port that goes without saying. Caller frees. */
+static char *host_of(const char *origin)
+{
+	const char *host = strstr(origin, "://") + 3;
+	const char *usual = strncmp(origin, "https:", 6) == 0 ? ":443" : ":80";
+	size_t len = strlen(host), tail = strlen(usual);
+
+	if (len > tail && strcmp(host + len - tail, usual) == 0)
+		len -= tail;
+	return xstrndup(host, len);
+}
+
 static int curl_failed(struct exchange *x, CURLcode code, const char *origin, const char *text,
                        struct err *err)
 {
 	struct http_response *r = x->response;
-	const char *host = strstr(origin, "://") + 3;
+	AUTO_FREE char *host = host_of(origin);
 	AUTO_FREE char *why = http_printable(*text ? text : x->http->api->easy_strerror(code), 200);
 
 	r->is_transient = true;
@@ -362,7 +382,11 @@ static int curl_failed(struct exchange *x, CURLcode code, const char *origin, co
 		err_set(err, E_NETWORK, "registry '%s': TLS failed: %s", host, why);
 		return err_hint(err, "for a registry without TLS use --tls-verify=false");
 	case CURLE_OPERATION_TIMEDOUT:
-		r->is_unreachable = r->status == 0;
+		if (!is_connected(x->http)) {
+			r->is_unreachable = true;
+			err_set(err, E_NETWORK, "registry '%s' cannot be reached: no answer", host);
+			return err_hint(err, "is it running, and is the network up?");
+		}
 		return err_set(err, E_TIMEOUT, "registry '%s' does not answer in time", host);
 	default:
 		return err_set(err, E_NETWORK, "registry '%s': the connection broke: %s", host,

@@ -86,8 +86,9 @@ static bool all_layers_there(struct image_store *store, const struct image_confi
 	return true;
 }
 
-/* Return 1 when the image is there, whole and for the platform. */
-static int find_local(struct pull *p, struct pull_result *ret, struct err *err)
+/* Return 1 when the image is there, whole and for the platform; without one wanted by name any will
+ * do, unless strict. */
+static int find_local(struct pull *p, bool strict, struct pull_result *ret, struct err *err)
 {
 	AUTO_IMAGE image = IMAGE_INIT;
 	struct err why = ERR_INIT;
@@ -100,7 +101,8 @@ static int find_local(struct pull *p, struct pull_result *ret, struct err *err)
 		*err = why;
 		return -1;
 	}
-	if (p->options->platform && platform_rank(&p->platform, &image.config.platform) < 0)
+	if ((strict || p->options->platform) && image.config.platform.architecture[0] &&
+	    platform_rank(&p->platform, &image.config.platform) < 0)
 		return 0;
 	if (!all_layers_there(p->store, &image.config))
 		return 0;
@@ -127,7 +129,7 @@ static int is_unchanged(struct pull *p, struct pull_result *ret, struct err *err
 		               DB_TEXT(p->repo), DB_TEXT(digest_format(&p->target).s));
 	if (r <= 0)
 		return r;
-	r = find_local(p, ret, err);
+	r = find_local(p, true, ret, err);
 	if (r > 0)
 		ret->digest = p->target;
 	return r;
@@ -365,7 +367,7 @@ static int pull_by_policy(struct pull *p, struct pull_result *ret, struct err *e
 	if (prepare(p, err) < 0)
 		return -1;
 	if (policy != PULL_ALWAYS)
-		have = find_local(p, &local, err);
+		have = find_local(p, false, &local, err);
 	if (have < 0)
 		return -1;
 	if (have && policy != PULL_NEWER) {

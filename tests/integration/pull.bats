@@ -163,6 +163,10 @@ is_downloading() {
     ok dhow pull --platform linux/arm/v7 "$REGISTRY/index"
     ok dhow inspect --type image -f '{{.Variant}}' "$REGISTRY/index"
     [ "$output" = v6 ]
+    # the name stands for this index already, but for another machine
+    ok dhow pull "$REGISTRY/index"
+    ok dhow inspect --type image -f '{{.Architecture}}' "$REGISTRY/index"
+    [ "$output" = amd64 ]
     fails 125 dhow pull --platform linux/s390x "$REGISTRY/index"
     says "no image for linux/s390x"
     says "linux/arm/v6"

@@ -203,6 +203,7 @@ START_TEST(a_link_on_the_way_stays_inside_the_root)
 		struct tar_writer *w = tar_writer_new(tar_write_to_fd, &ends[1]);
 
 		CHECK_OK(cp_pack(&src, w, &e));
+		tar_writer_free(w);
 		close(ends[1]);
 	}
 	CHECK_OK(cp_unpack(ctr, "/", UNPACK_FOLLOW_IN_ROOT, false, ends[0], &e));

@@ -20,6 +20,7 @@ static void parse(const char *const *argv)
 
 	while (argv[argc])
 		argc++;
+	container_options_done(&o);
 	container_options_init(&o);
 	CHECK_OK(opt_parse(&cmd, "dhow", &o, argc, (char **)(uintptr_t)argv, &args, &e));
 }

@@ -30,6 +30,7 @@ static void begin(void)
 
 static int build(void)
 {
+	oci_spec_done(&spec);
 	return spec_build(&o, &image, &env, &spec, &e);
 }
 

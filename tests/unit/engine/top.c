@@ -14,6 +14,7 @@ static int build(const char *const *args)
 
 	for (; *args; args++)
 		strv_add(&v, *args);
+	top_table_done(&t);
 	return top_build(pids, 2, &v, &t, &e);
 }
 #define BUILD(...) build((const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })

@@ -48,8 +48,7 @@ s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2); print(
     # in the container 127.0.0.1 is sent to the bridge instead of lo
     inside a sh -c "
         echo 1 >/proc/sys/net/ipv4/conf/eth0/route_localnet
-        ip route del local 127.0.0.0/8 dev lo table local 2>/dev/null
-        ip route del local 127.0.0.1 dev lo table local 2>/dev/null
+        ip addr del 127.0.0.1/8 dev lo
         ip route add 127.0.0.1/32 via $(gateway a) dev eth0"
     run inside a python3 -c "$connect" 127.0.0.1 21000
     kill $server
@@ -103,7 +102,7 @@ c, a = s.accept(); c.sendall(b'right')" 3>&- &
     ip link set "dtn$$" up
     nsenter -t $neighbour -n sh -c "ip addr add 198.51.100.6/30 dev n0; ip link set n0 up; ip link set lo up
         ip route add $(address a)/32 via 198.51.100.5
-        ip route del local 127.0.0.0/8 dev lo table local; ip route del local 127.0.0.1 dev lo table local
+        ip addr del 127.0.0.1/8 dev lo
         echo 1 >/proc/sys/net/ipv4/conf/n0/route_localnet; ip route add 127.0.0.1/32 via 198.51.100.5 dev n0"
     run nsenter -t $neighbour -n python3 -c "$connect" "$(address a)" $web_port
     by_address=$status

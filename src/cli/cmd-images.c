@@ -234,7 +234,6 @@ struct rmi_opts {
 	bool all;
 	bool force;
 	bool ignore;
-	bool no_prune;
 };
 
 #define R(field) OPT(struct rmi_opts, field)

@@ -88,8 +88,11 @@ static void add_labels(struct json_object *row, const char *labels)
 
 	if (!json_object_is_type(obj, json_type_object))
 		return;
-	json_object_object_foreach(obj, key, value) strbuf_addf(
-		&text, "%s%s=%s", text.len ? "," : "", key, json_object_get_string(value));
+	json_object_object_foreach(obj, key, value)
+	{
+		strbuf_addf(&text, "%s%s=%s", text.len ? "," : "", key,
+		            json_object_get_string(value));
+	}
 	json_add_str(row, "Labels", text.buf);
 	output_row_labels(row, obj);
 }

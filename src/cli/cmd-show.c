@@ -327,8 +327,11 @@ static void print_event_line(const struct event *ev, struct json_object *attribu
 {
 	AUTO_BUF text = STRBUF_INIT;
 
-	json_object_object_foreach(attributes, key, value) strbuf_addf(
-		&text, "%s%s=%s", text.len ? ", " : "", key, json_object_get_string(value));
+	json_object_object_foreach(attributes, key, value)
+	{
+		strbuf_addf(&text, "%s%s=%s", text.len ? ", " : "", key,
+		            json_object_get_string(value));
+	}
 	printf("%s %s %s %s (%s)\n", time_format(ev->time_ns).s, ev->type, ev->action, ev->actor,
 	       text.buf);
 }

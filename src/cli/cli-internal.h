@@ -51,7 +51,7 @@ struct image_store *cli_images(struct cmd_ctx *ctx);
  * or -1 without an engine. */
 typedef int (*cli_ref_fn)(struct cmd_ctx *ctx, const char *ref, void *arg);
 int cli_each(struct cmd_ctx *ctx, const struct strv *args, cli_ref_fn fn, void *arg);
-/* args, or with `all` the names of every container in one of the states of the mask
+/* args, or with `all` the ids of every container in one of the states of the mask
  * (1u << enum container_status). Refuses both together, and neither. */
 int cli_choose(struct cmd_ctx *ctx, const struct command *self, const struct strv *args, bool all,
                unsigned states, struct strv *ret);
@@ -73,8 +73,8 @@ int cli_check_filters(struct cmd_ctx *ctx, const struct strv *filters, const cha
 const char *cli_time_text(int64_t realtime_ns, char *buf, size_t size);
 /* "3 minutes ago"; "N/A" for 0. */
 const char *cli_ago_text(int64_t realtime_ns, char *buf, size_t size);
-/* Ask on the terminal; true when the answer is yes. Without a terminal: no. */
-bool cli_confirm(const char *question);
+/* 1: do it (force, or the answer on standard input is yes), 0: no, -1: there was no answer. */
+int cli_confirm(struct cmd_ctx *ctx, bool force, const char *question);
 /* id without "sha256:", cut to 12 digits unless no_trunc (then whole). Points into id or buf. */
 const char *cli_short_id(const char *id, bool no_trunc, char buf[13]);
 

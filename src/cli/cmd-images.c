@@ -16,6 +16,7 @@ struct images_opts {
 	bool no_heading;
 	bool quiet;
 	const char *format;
+	const char *sort;
 	struct strv filters;
 };
 
@@ -24,11 +25,12 @@ struct images_opts {
 static const struct opt images_options[] = {
 	{ "all", 'a', OPT_BOOL, I(all), NULL, "for other tools: there are no hidden images here", OPT_HIDDEN, 0 },
 	{ "digests", 0, OPT_BOOL, I(digests), NULL, "show digests", 0, 0 },
-	{ "filter", 'f', OPT_LIST, I(filters), "KEY=VALUE", "show those that match: reference, id, label, dangling, before, since", 0, 0 },
+	{ "filter", 'f', OPT_LIST, I(filters), "KEY=VALUE", "show those that match: reference, id, label, dangling, before, since (or after)", 0, 0 },
 	{ "format", 0, OPT_STR, I(format), "TEMPLATE", "table, 'table TEMPLATE', json, or a Go template", 0, 0 },
 	{ "no-trunc", 0, OPT_BOOL, I(no_trunc), NULL, "do not shorten ids", 0, 0 },
 	{ "noheading", 'n', OPT_BOOL, I(no_heading), NULL, "no line of column titles", 0, 0 },
 	{ "quiet", 'q', OPT_BOOL, I(quiet), NULL, "print ids only", 0, 0 },
+	{ "sort", 0, OPT_STR, I(sort), "FIELD", "order: created (default, newest first), id, repository, size or tag", 0, 0 },
 	OPT_END
 };
 /* clang-format on */
@@ -46,6 +48,7 @@ static const struct column images_columns[] = {
 	{ "VirtualSize", "SIZE" },
 	{ "Platform", "PLATFORM" },
 	{ "Layers", "LAYERS" },
+	{ "Labels", "LABELS" },
 	{ 0 },
 };
 
@@ -128,6 +131,8 @@ static int passes(struct cmd_ctx *ctx, struct image_store *store, const struct i
 	}
 	is_before = cli_filter_value(filter, "before") != NULL;
 	v = cli_filter_value(filter, is_before ? "before" : "since");
+	if (!v)
+		v = cli_filter_value(filter, "after");
 	if (v) {
 		AUTO_IMAGE other = IMAGE_INIT;
 
@@ -147,6 +152,81 @@ static int passes_all(struct cmd_ctx *ctx, struct image_store *store, const stru
 	for (size_t i = 0; r > 0 && i < filters->len; i++)
 		r = passes(ctx, store, row, filters->items[i]);
 	return r;
+}
+
+static int compare_id(const void *a, const void *b)
+{
+	return strcmp(((const struct image_row *)a)->id, ((const struct image_row *)b)->id);
+}
+
+static int compare_name(const void *a, const void *b)
+{
+	const char *x = ((const struct image_row *)a)->name,
+		   *y = ((const struct image_row *)b)->name;
+
+	return strcmp(x ? image_ref_familiar(x) : "", y ? image_ref_familiar(y) : "");
+}
+
+static int compare_tag(const void *a, const void *b)
+{
+	const char *x = ((const struct image_row *)a)->name,
+		   *y = ((const struct image_row *)b)->name;
+	const char *tag_x = NULL, *tag_y = NULL;
+
+	if (x)
+		image_ref_split(x, &tag_x);
+	if (y)
+		image_ref_split(y, &tag_y);
+	return strcmp(tag_x ? tag_x : "", tag_y ? tag_y : "");
+}
+
+static int compare_size(const void *a, const void *b)
+{
+	uint64_t x = ((const struct image_row *)a)->size, y = ((const struct image_row *)b)->size;
+
+	return (x > y) - (x < y);
+}
+
+static int sort_images(struct cmd_ctx *ctx, const char *by, struct image_row *rows, size_t n)
+{
+	static const struct {
+		const char *name;
+		int (*compare)(const void *a, const void *b);
+	} orders[] = { { "created", NULL },
+		       { "id", compare_id },
+		       { "repository", compare_name },
+		       { "size", compare_size },
+		       { "tag", compare_tag } };
+
+	for (size_t i = 0; by && i < ARRAY_LEN(orders); i++) {
+		if (strcmp(by, orders[i].name))
+			continue;
+		if (orders[i].compare && n)
+			qsort(rows, n, sizeof(*rows), orders[i].compare);
+		return 0;
+	}
+	if (!by)
+		return 0;
+	err_set(&ctx->err, E_INVALID, "option --sort: there is no order '%s'", by);
+	return err_hint(&ctx->err, "use created, id, repository, size or tag");
+}
+
+/* Labels need the image's config: read only for a format that shows them. */
+static int add_labels(struct cmd_ctx *ctx, struct json_object *obj, const char *id)
+{
+	AUTO_IMAGE image = IMAGE_INIT;
+	struct json_object *labels;
+
+	if (image_resolve(cli_images(ctx), id, &image, &ctx->err) < 0)
+		return -1;
+	labels = json_add_object(obj, "Labels");
+	for (size_t i = 0; i < image.config.labels.len; i++) {
+		const char *text = image.config.labels.items[i];
+		AUTO_FREE char *key = xstrndup(text, strcspn(text, "="));
+
+		json_add_str(labels, key, text[strlen(key)] ? text + strlen(key) + 1 : "");
+	}
+	return 0;
 }
 
 static int print_image(struct cmd_ctx *ctx, struct output *out, const struct images_opts *o,
@@ -169,6 +249,10 @@ static int print_image(struct cmd_ctx *ctx, struct output *out, const struct ima
 	json_add_str(obj, "Platform", platform_format(&row->platform).s);
 	json_add_i64(obj, "Layers", row->n_layers);
 	free(name.repository);
+	if (output_wants(out, "Labels") && add_labels(ctx, obj, row->id) < 0) {
+		json_object_put(obj);
+		return -1;
+	}
 	return output_row(out, obj, &ctx->err);
 }
 
@@ -216,12 +300,14 @@ static int run_images(struct cmd_ctx *ctx, const struct command *self, int argc,
 	int r = cli_parse(ctx, self, &o, argc, argv, &args);
 
 	if (r == 0)
-		r = cli_check_filters(ctx, &o.filters, "reference,id,label,dangling,before,since");
+		r = cli_check_filters(ctx, &o.filters,
+		                      "reference,id,label,dangling,before,since,after");
 	if (r == 0 && args.len)
 		strv_addf(&o.filters, "reference=%s", args.items[0]);
 	if (r == 0 && !(store = cli_images(ctx)))
 		r = -1;
-	if (r == 0 && image_list(store, &rows, &n, &ctx->err) < 0)
+	if (r == 0 &&
+	    (image_list(store, &rows, &n, &ctx->err) < 0 || sort_images(ctx, o.sort, rows, n) < 0))
 		r = -1;
 	if (r == 0)
 		r = list_images(ctx, store, &o, rows, n);
@@ -324,16 +410,20 @@ static int run_tag(struct cmd_ctx *ctx, const struct command *self, int argc, ch
 static int run_untag(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
 {
 	struct image_store *store;
+	AUTO_IMAGE image = IMAGE_INIT;
 	AUTO_STRV args = STRV_INIT;
 	int r = cli_parse(ctx, self, NULL, argc, argv, &args);
 
 	if (r)
 		return cli_parsed(r);
 	store = cli_images(ctx);
-	if (!store)
+	if (!store || image_resolve(store, args.items[0], &image, &ctx->err) < 0)
 		return -1;
-	for (size_t i = 0; i < args.len; i++)
+	for (size_t i = 1; i < args.len; i++)
 		if (image_untag(store, args.items[i], &ctx->err) < 0)
+			cli_report(ctx);
+	for (size_t i = 0; args.len == 1 && i < image.names.len; i++)
+		if (image_untag(store, image.names.items[i], &ctx->err) < 0)
 			cli_report(ctx);
 	return 0;
 }
@@ -488,8 +578,8 @@ const struct command cmd_tag = {
 };
 const struct command cmd_untag = {
 	.name = "untag",
-	.args = "NAME[:TAG] [NAME[:TAG]...]",
-	.summary = "Take a name from an image; the image stays",
+	.args = "IMAGE [NAME[:TAG]...]",
+	.summary = "Take names from an image (all, if none is given); the image stays",
 	.min_args = 1,
 	.max_args = -1,
 	.complete = COMPLETE_IMAGE,

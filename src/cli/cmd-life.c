@@ -69,6 +69,7 @@ static const struct opt rm_options[] = {
 	OPT_END
 };
 static const struct opt start_options[] = {
+	{ "all", 0, OPT_BOOL, L(all), NULL, "start every container that does not run", 0, 0 },
 	{ "attach", 'a', OPT_BOOL, L(attach), NULL, "attach to its output and wait for its end", 0, 0 },
 	{ "detach-keys", 0, OPT_STR, L(detach_keys), "KEYS", "keys that detach a terminal (default ctrl-p,ctrl-q)", 0, 0 },
 	{ "interactive", 'i', OPT_BOOL, L(interactive), NULL, "attach our standard input too", 0, 0 },
@@ -187,16 +188,18 @@ static int run_start(struct cmd_ctx *ctx, const struct command *self, int argc, 
 	struct start_result result = { 0 };
 	struct attach_args attach = { 0 };
 	AUTO_STRV args = STRV_INIT;
+	AUTO_STRV chosen = STRV_INIT;
 	int r = cli_parse(ctx, self, &o, argc, argv, &args);
 
 	if (r)
 		return cli_parsed(r);
+	if (cli_choose(ctx, self, &args, o.all, STATE(CREATED) | STATE(EXITED), &chosen) < 0)
+		return -1;
 	if (!o.attach && !o.interactive)
-		return cli_each(ctx, &args, start_one, NULL);
-	if (args.len > 1)
+		return cli_each(ctx, &chosen, start_one, NULL);
+	if (o.all || args.len > 1)
 		return err_set(&ctx->err, E_INVALID,
-		               "start: --attach and --interactive take one container, got %zu",
-		               args.len);
+		               "start: --attach and --interactive take one container");
 	if (!cli_engine(ctx))
 		return -1;
 	attach.streams = ATTACH_OUTPUT | (o.interactive ? ATTACH_STDIN : 0);
@@ -310,7 +313,6 @@ const struct command cmd_start = {
 	.args = CONTAINERS,
 	.summary = "Start created or ended containers",
 	.tables = { start_options },
-	.min_args = 1,
 	.max_args = -1,
 	.complete = COMPLETE_CONTAINER,
 	.run = run_start,

@@ -17,6 +17,7 @@ struct ps_opts {
 	bool size;
 	int64_t last;
 	const char *format;
+	const char *sort;
 	struct strv filters;
 };
 
@@ -32,6 +33,7 @@ static const struct opt options[] = {
 	{ "noheading", 0, OPT_BOOL, P(no_heading), NULL, "no line of column titles", 0, 0 },
 	{ "quiet", 'q', OPT_BOOL, P(quiet), NULL, "print ids only", 0, 0 },
 	{ "size", 's', OPT_BOOL, P(size), NULL, "show the bytes written by each container", 0, 0 },
+	{ "sort", 0, OPT_STR, P(sort), "FIELD", "order: created (default, newest first), id, image, names, runningfor or status", 0, 0 },
 	OPT_END
 };
 /* clang-format on */
@@ -162,6 +164,52 @@ static int print_row(struct cmd_ctx *ctx, struct output *out, const struct ps_op
 	return output_row(out, row, &ctx->err);
 }
 
+#define DEFINE_COMPARE(what, expression)                                                           \
+	static int compare_##what(const void *a, const void *b)                                    \
+	{                                                                                          \
+		const struct container_row *x = a, *y = b;                                         \
+		return expression;                                                                 \
+	}
+DEFINE_COMPARE(id, strcmp(x->id, y->id))
+DEFINE_COMPARE(image, strcmp(x->image, y->image))
+DEFINE_COMPARE(names, strcmp(x->name, y->name))
+DEFINE_COMPARE(started, (x->started_ns > y->started_ns) - (x->started_ns < y->started_ns))
+DEFINE_COMPARE(status, (int)x->status - (int)y->status)
+
+static int sort_list(struct cmd_ctx *ctx, const char *by, struct container_list *list)
+{
+	static const struct {
+		const char *name;
+		int (*compare)(const void *a, const void *b);
+	} orders[] = { { "created", NULL },         { "id", compare_id },
+		       { "image", compare_image },  { "names", compare_names },
+		       { "name", compare_names },   { "runningfor", compare_started },
+		       { "status", compare_status } };
+
+	for (size_t i = 0; by && i < ARRAY_LEN(orders); i++) {
+		if (strcmp(by, orders[i].name))
+			continue;
+		if (orders[i].compare && list->count)
+			qsort(list->rows, list->count, sizeof(*list->rows), orders[i].compare);
+		return 0;
+	}
+	if (!by)
+		return 0;
+	err_set(&ctx->err, E_INVALID, "option --sort: there is no order '%s'", by);
+	return err_hint(&ctx->err, "use created, id, image, names, runningfor or status");
+}
+
+/* podman calls an ended container stopped. */
+static void translate_filters(struct strv *filters)
+{
+	for (size_t i = 0; i < filters->len; i++) {
+		if (strcmp(filters->items[i], "status=stopped"))
+			continue;
+		free(filters->items[i]);
+		filters->items[i] = xstrdup("status=exited");
+	}
+}
+
 static int print_list(struct cmd_ctx *ctx, const struct ps_opts *o,
                       const struct container_list *list)
 {
@@ -216,7 +264,10 @@ static int run(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 		list_args.all = o.all;
 		list_args.last = o.latest ? 1 : o.last > 0 ? (int)o.last : 0;
 		list_args.filters = &o.filters;
+		translate_filters(&o.filters);
 		r = container_list(e, &list_args, &list, &ctx->err);
+		if (r == 0)
+			r = sort_list(ctx, o.sort, &list);
 		if (r == 0 && o.quiet && !o.format)
 			print_ids(&o, &list);
 		else if (r == 0)

@@ -224,6 +224,41 @@ static void add_program(struct json_object *obj, const char *key, const char *na
 	json_add_str(obj, key, path);
 }
 
+static void copy_to(struct json_object *to, const char *to_key, struct json_object *from,
+                    const char *key)
+{
+	struct json_object *value = NULL;
+
+	if (json_object_object_get_ex(from, key, &value))
+		json_object_object_add(to, to_key, json_object_get(value));
+}
+
+/* What scripts written for podman look for: the same facts below .Host and .Store. */
+static void add_podman_shape(struct json_object *obj)
+{
+	struct json_object *host = json_add_object(obj, "Host"),
+			   *store = json_add_object(obj, "Store");
+	struct json_object *runtime = json_add_object(host, "OCIRuntime");
+
+	copy_to(host, "Arch", obj, "Architecture");
+	copy_to(host, "OS", obj, "OSType");
+	copy_to(host, "CPUs", obj, "NCPU");
+	copy_to(host, "MemTotal", obj, "MemTotal");
+	copy_to(host, "Kernel", obj, "KernelVersion");
+	copy_to(host, "Hostname", obj, "Name");
+	copy_to(host, "CgroupVersion", obj, "CgroupVersion");
+	copy_to(host, "CgroupManager", obj, "CgroupDriver");
+	copy_to(host, "LogDriver", obj, "LoggingDriver");
+	copy_to(json_add_object(host, "Security"), "Rootless", obj, "Rootless");
+	copy_to(runtime, "Name", obj, "DefaultRuntime");
+	copy_to(runtime, "Path", obj, "RuntimePath");
+	copy_to(store, "GraphRoot", obj, "Root");
+	copy_to(store, "RunRoot", obj, "RunRoot");
+	copy_to(store, "GraphDriverName", obj, "Driver");
+	copy_to(json_add_object(store, "ImageStore"), "Number", obj, "Images");
+	copy_to(json_add_object(store, "ContainerStore"), "Number", obj, "Containers");
+}
+
 static const char *text_of(struct json_object *obj, const char *key)
 {
 	struct json_object *value = NULL;
@@ -289,11 +324,13 @@ static int run_info(struct cmd_ctx *ctx, const struct command *self, int argc, c
 	if (add_containers(ctx, obj) < 0 || add_storage(ctx, obj) < 0)
 		return -1;
 	add_cgroups(obj);
+	json_add_str(obj, "LoggingDriver", "json-file");
 	json_add_str(obj, "DefaultRuntime", "dhow-oci");
 	add_program(obj, "RuntimePath", "dhow-oci");
 	add_program(obj, "MonitorPath", "dhow-monitor");
 	add_os(obj);
 	add_machine(obj);
+	add_podman_shape(obj);
 	if (o.format)
 		return output_value(o.format, obj, &ctx->err);
 	print_info(obj);
@@ -357,14 +394,6 @@ const struct command cmd_store = {
 
 /* ---- prune ---- */
 
-static int ask(struct cmd_ctx *ctx, const struct system_opts *o, const char *question)
-{
-	if (o->force || cli_confirm(question))
-		return 0;
-	err_set(&ctx->err, E_INVALID, "not confirmed: nothing was removed");
-	return err_hint(&ctx->err, "--force does not ask");
-}
-
 static int prune_containers(struct cmd_ctx *ctx)
 {
 	struct container_list_args list_args = { .all = true };
@@ -415,9 +444,8 @@ static int run_container_prune(struct cmd_ctx *ctx, const struct command *self, 
 
 	if (r)
 		return cli_parsed(r);
-	if (ask(ctx, &o, "Remove all containers that do not run?") < 0)
-		return -1;
-	return prune_containers(ctx);
+	r = cli_confirm(ctx, o.force, "Remove all containers that do not run?");
+	return r > 0 ? prune_containers(ctx) : r;
 }
 
 static int run_image_prune(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
@@ -428,11 +456,10 @@ static int run_image_prune(struct cmd_ctx *ctx, const struct command *self, int 
 
 	if (r)
 		return cli_parsed(r);
-	if (ask(ctx, &o,
-	        o.all ? "Remove all images that no container uses?"
-	              : "Remove all images without a name that no container uses?") < 0)
-		return -1;
-	return prune_images(ctx, o.all);
+	r = cli_confirm(ctx, o.force,
+	                o.all ? "Remove all images that no container uses?"
+	                      : "Remove all images without a name that no container uses?");
+	return r > 0 ? prune_images(ctx, o.all) : r;
 }
 
 static int run_system_prune(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
@@ -444,9 +471,11 @@ static int run_system_prune(struct cmd_ctx *ctx, const struct command *self, int
 
 	if (r)
 		return cli_parsed(r);
-	if (ask(ctx, &o, "Remove all containers that do not run, and the images then unused?") <
-	            0 ||
-	    prune_containers(ctx) < 0)
+	r = cli_confirm(ctx, o.force,
+	                "Remove all containers that do not run, and the images then unused?");
+	if (r <= 0)
+		return r;
+	if (prune_containers(ctx) < 0)
 		return -1;
 	if (o.volumes) {
 		if (volume_prune(&ctx->engine, false, &volumes, &ctx->err) < 0)

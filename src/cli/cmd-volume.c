@@ -35,6 +35,7 @@ static const struct opt create_options[] = {
 	OPT_END
 };
 static const struct opt rm_options[] = {
+	{ "all", 'a', OPT_BOOL, V(all), NULL, "remove every volume that no container uses", 0, 0 },
 	{ "force", 'f', OPT_BOOL, V(force), NULL, "a volume that does not exist is no error", 0, 0 },
 	OPT_END
 };
@@ -185,35 +186,45 @@ static int rm_one(struct cmd_ctx *ctx, const char *name, void *arg)
 	return r < 0 && o->force && ctx->err.code == E_NOT_FOUND ? 1 : r;
 }
 
+static int remove_unused(struct cmd_ctx *ctx, bool all)
+{
+	AUTO_STRV removed = STRV_INIT;
+	struct engine *e = cli_engine(ctx);
+
+	if (!e || volume_prune(e, all, &removed, &ctx->err) < 0)
+		return -1;
+	for (size_t i = 0; i < removed.len; i++)
+		puts(removed.items[i]);
+	return 0;
+}
+
 static int run_rm(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
 {
 	AUTO_VOLUME_OPTS o = { 0 };
 	AUTO_STRV args = STRV_INIT;
 	int r = cli_parse(ctx, self, &o, argc, argv, &args);
 
-	return r ? cli_parsed(r) : cli_each(ctx, &args, rm_one, &o);
+	if (r)
+		return cli_parsed(r);
+	if (o.all == (args.len > 0))
+		return err_set(&ctx->err, E_INVALID, "volume rm: %s",
+		               o.all ? "--all takes no volume's name"
+		                     : "needs the name of a volume");
+	return o.all ? remove_unused(ctx, true) : cli_each(ctx, &args, rm_one, &o);
 }
 
 static int run_prune(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
 {
 	AUTO_VOLUME_OPTS o = { 0 };
 	AUTO_STRV args = STRV_INIT;
-	AUTO_STRV removed = STRV_INIT;
-	struct engine *e;
 	int r = cli_parse(ctx, self, &o, argc, argv, &args);
 
 	if (r)
 		return cli_parsed(r);
-	if (!o.force && !cli_confirm(o.all ? "Remove all volumes that no container uses?"
-	                                   : "Remove all nameless volumes that no container uses?"))
-		return err_set(&ctx->err, E_INVALID, "volume prune: not confirmed"),
-		       err_hint(&ctx->err, "--force does not ask");
-	e = cli_engine(ctx);
-	if (!e || volume_prune(e, o.all, &removed, &ctx->err) < 0)
-		return -1;
-	for (size_t i = 0; i < removed.len; i++)
-		puts(removed.items[i]);
-	return 0;
+	r = cli_confirm(ctx, o.force,
+	                o.all ? "Remove all volumes that no container uses?"
+	                      : "Remove all nameless volumes that no container uses?");
+	return r > 0 ? remove_unused(ctx, o.all) : r;
 }
 
 extern const struct command cmd_volume_inspect;
@@ -248,7 +259,6 @@ static struct command volume_commands[6] = {
 		.args = "VOLUME [VOLUME...]",
 		.summary = "Remove volumes",
 		.tables = { rm_options },
-		.min_args = 1,
 		.max_args = -1,
 		.complete = COMPLETE_VOLUME,
 		.run = run_rm,

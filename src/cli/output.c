@@ -32,6 +32,13 @@ void output_done(struct output *o)
 	strbuf_done(&o->line);
 }
 
+/* In a table, a blank between two actions is a new column, as podman has it. */
+static void blanks_to_tabs(char *text)
+{
+	for (char *s = strstr(text, "}} {{"); s; s = strstr(s + 2, "}} {{"))
+		s[2] = '\t';
+}
+
 /* The line of headers: the same template over an object of headers. */
 static int add_heading(struct output *o, struct err *err)
 {
@@ -68,6 +75,8 @@ int output_begin(struct output *o, const char *format, const char *default_templ
 	while (*format == ' ')
 		format++;
 	text = format_unescape(format);
+	if (o->is_table)
+		blanks_to_tabs(text);
 	if (template_parse(text, &o->template, err) < 0)
 		return err_ctx(err, "option --format");
 	return o->is_table ? add_heading(o, err) : 0;

@@ -73,7 +73,7 @@ int cli_choose(struct cmd_ctx *ctx, const struct command *self, const struct str
 		return -1;
 	for (size_t i = 0; i < list.count; i++)
 		if (states & 1u << list.rows[i].status)
-			strv_add(ret, list.rows[i].name[0] ? list.rows[i].name : list.rows[i].id);
+			strv_add(ret, list.rows[i].id);
 	container_list_done(&list);
 	return 0;
 }
@@ -174,14 +174,18 @@ const char *cli_ago_text(int64_t realtime_ns, char *buf, size_t size)
 	return buf;
 }
 
-bool cli_confirm(const char *question)
+int cli_confirm(struct cmd_ctx *ctx, bool force, const char *question)
 {
 	char answer[16];
 
-	if (!isatty(STDIN_FILENO))
-		return false;
+	if (force)
+		return 1;
 	fprintf(stderr, "%s [y/N] ", question);
-	return fgets(answer, sizeof(answer), stdin) && tolower((unsigned char)answer[0]) == 'y';
+	if (fgets(answer, sizeof(answer), stdin))
+		return tolower((unsigned char)answer[0]) == 'y';
+	fputc('\n', stderr);
+	err_set(&ctx->err, E_INVALID, "not confirmed: nothing was removed");
+	return err_hint(&ctx->err, "--force does not ask");
 }
 
 const char *cli_short_id(const char *id, bool no_trunc, char buf[13])

@@ -36,8 +36,9 @@ int image_inspect(struct image_store *store, const struct image *image, struct j
 	json_add_str(obj, "Id", image->id);
 	add_familiar(obj, "RepoTags", &image->names);
 	add_familiar(obj, "RepoDigests", &image->digests);
-	if (image->manifest.alg != DIGEST_NONE)
-		json_add_str(obj, "Digest", digest_format(&image->manifest).s);
+	/* always there, so that a template may ask for it */
+	json_add_str(obj, "Digest",
+	             image->manifest.alg != DIGEST_NONE ? digest_format(&image->manifest).s : "");
 	json_add_str(obj, "Comment",
 	             c->n_history && c->history[c->n_history - 1].comment
 	                     ? c->history[c->n_history - 1].comment

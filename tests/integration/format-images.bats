@@ -55,6 +55,11 @@ setup_file() {
     ok dhow images --format '{{json .Tag}}{{"\n"}}x' labelled
     [ "${lines[0]}" = '"1"' ]
     [ "${lines[1]}" = x ]
+    ok dhow images --format '{{.Labels.tier}}' labelled
+    [ "$output" = base ]
+    ok dhow images --sort repository --format '{{.Repository}}'
+    [ "${lines[*]}" = "busybox labelled registry.example:5000/team/tool" ]
+    fails 125 dhow images --sort colour
     fails 125 dhow images --format '{{.Repo}}'
     says "can't evaluate field Repo"
     fails 125 dhow images --format '{{.Tag'
@@ -103,8 +108,14 @@ setup_file() {
     [ "$output" = "Untagged: other:1" ]
     fails 125 dhow rmi other:1
     says "'other:1'"
-    dhow untag registry.example:5000/team/tool:v2
+    ok dhow untag busybox registry.example:5000/team/tool:v2
     ok dhow image exists busybox
+    fails 1 dhow image exists registry.example:5000/team/tool:v2
+    dhow tag labelled:1 twice:1
+    ok dhow untag labelled:1
+    fails 1 dhow image exists twice:1
+    ok dhow images --filter dangling=true -q
+    [ "${#lines[@]}" -eq 1 ]
     ok dhow system df
     [[ ${lines[0]} =~ ^TYPE\ +TOTAL\ +ACTIVE\ +SIZE\ +RECLAIMABLE$ ]]
     ok dhow store check
@@ -117,6 +128,8 @@ setup_file() {
     [ "$(jq -r '.CgroupControllers | length > 0' <<<"$output")" = true ]
     ok dhow info -f '{{.Driver}} {{.Images}} {{.NCPU}}'
     [[ $output =~ ^(erofs|erofs-loop|directory)\ [0-9]+\ [0-9]+$ ]]
+    ok dhow info -f '{{.Host.OCIRuntime.Name}} {{.Store.GraphRoot}}'
+    [ "$output" = "dhow-oci $T/root" ]
     ok dhow info
     says "Root:              $T/root"
     ok dhow version --format json

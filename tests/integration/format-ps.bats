@@ -52,6 +52,7 @@ setup_file() {
     done <<-END
 	web --filter name=we
 	job --filter status=exited
+	job --filter status=stopped
 	made --filter status=created
 	made,web --filter status=created --filter status=running
 	job --filter exited=3
@@ -70,10 +71,19 @@ setup_file() {
     says sleeping
 }
 
+@test "ps: order" {
+    ok dhow ps -a --sort names --format '{{.Names}}'
+    [ "${lines[*]}" = "job made web" ]
+    fails 125 dhow ps --sort colour
+    says "there is no order 'colour'"
+}
+
 @test "ps: formats" {
     ok dhow ps --format 'table {{.Names}}\t{{.Label "team"}}\t{{.State}}'
     [[ ${lines[0]} =~ ^NAMES\ +team\ +STATE$ ]]
     [[ ${lines[1]} =~ ^web\ +blue\ +running$ ]]
+    ok dhow ps --format 'table {{.Names}} {{.State}}'
+    [[ ${lines[1]} = "web     running" ]]
     ok dhow ps --format json
     [ "$(jq -r '.Names + " " + .State + " " + .Labels' <<<"$output")" = "web running team=blue,app=a" ] ||
         [ "$(jq -r '.Names + " " + .State + " " + .Labels' <<<"$output")" = "web running app=a,team=blue" ]
@@ -124,9 +134,12 @@ setup_file() {
 
 @test "commands on all containers" {
     ok dhow kill --all
-    [ "$output" = web ]
+    [[ $output =~ ^[0-9a-f]{64}$ ]]
     ok dhow wait web
     [ "$output" = 137 ]
+    ok dhow start --all
+    [ "${#lines[@]}" -eq 3 ]
+    ok dhow kill --all
     ok dhow rm --all
     [ "${#lines[@]}" -eq 3 ]
     ok dhow ps -aq
@@ -134,4 +147,5 @@ setup_file() {
     fails 125 dhow container prune </dev/null
     says "--force does not ask"
     ok dhow container prune -f
+    ok bash -c "yes n | '$BUILD/dhow' --root '$T/root' --runroot '$T/run' container prune"
 }

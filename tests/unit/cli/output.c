@@ -74,7 +74,7 @@ START_TEST(tables)
 	                                                              "web       1\n"
 	                                                              "a?[31mb   22\n");
 	ck_assert_str_eq(listing("table {{.Name}} {{.Label \"team\"}}", true),
-	                 "web blue\na?[31mb blue\n");
+	                 "web       blue\na?[31mb   blue\n");
 }
 END_TEST
 

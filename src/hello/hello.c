@@ -267,8 +267,7 @@ static void show_user(void)
 		} else {
 			add(&t, "but ");
 			add_number(&t, number(outside, 10) + uid - first);
-			add(&t, " outside: a user namespace with ");
-			add(&t, *next_line(line) || first ? "ranges of ids" : "one range of ids");
+			add(&t, " outside: a user namespace of its own");
 		}
 	}
 	row("user", &t);

@@ -66,8 +66,9 @@ common_teardown_file() {
     [ -n "${DHOW_TEST_KEEP:-}" ] && return
     remove_bridges
     after=$(new_leftovers)
-    # what is being taken down by the kernel may need a moment
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
+    # what is being taken down by the kernel may need a moment, and the keeper of an ordinary user's
+    # namespace stays for three seconds
+    for _ in $(seq 30); do
         [ -n "$after" ] || break
         sleep 0.2
         after=$(new_leftovers)

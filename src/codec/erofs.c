@@ -577,6 +577,7 @@ static int put_super(struct writer *w)
 	put64(sb + 16, w->n_order);
 	put32(sb + 36, blocks);
 	put32(sb + 40, META_BLOCK);
+	memcpy(sb + 64, EROFS_INDEX_NAME, sizeof(EROFS_INDEX_NAME));
 	put32(sb + 80, INCOMPAT_CHUNKS | INCOMPAT_DEVICE);
 	put16(sb + 86, 1); /* extra devices */
 	put16(sb + 88, DEVICE_OFFSET / 128);

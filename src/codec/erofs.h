@@ -14,6 +14,11 @@
 #include <stdint.h>
 
 #define EROFS_INDEX_BLOCK 512
+/* The volume's name, 16 bytes at EROFS_NAME_OFFSET. The number changes whenever the same tree would
+ * give other bytes, so that an index of an older version is not taken for a damaged one. */
+#define EROFS_INDEX_NAME  "dhow-index-1"
+#define EROFS_NAME_OFFSET (1024 + 64)
+#define EROFS_NAME_BYTES  16
 
 /* Write the image of a frozen tree to out_fd from its present position, which must be 0.
  * tar_fd is read for sparse files whose pieces are not aligned to blocks: those are copied into

@@ -35,5 +35,7 @@ int layer_form_write(struct tree *tree, enum layer_mode mode, int dir_fd, int ta
                      uint64_t tar_bytes, uint64_t *ret_bytes, struct err *err);
 /* Read a stored tar again into a frozen tree. */
 int layer_tree_read(int tar_fd, struct tree **ret, struct err *err);
+/* Write the index of a stored tar to out_fd. */
+int layer_index_make(int tar_fd, int out_fd, struct err *err);
 /* Make sure the layer in dir_fd has the form `mode` mounts (it may have been made elsewhere). */
 int layer_form_ensure(struct layer_store *store, int dir_fd, enum layer_mode mode, struct err *err);

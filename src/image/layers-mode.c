@@ -223,6 +223,19 @@ int layer_tree_read(int tar_fd, struct tree **ret, struct err *err)
 	return 0;
 }
 
+int layer_index_make(int tar_fd, int out_fd, struct err *err)
+{
+	AUTO(tree_freep) struct tree *t = NULL;
+	struct stat st;
+	uint64_t bytes;
+
+	if (fstat(tar_fd, &st) < 0)
+		return err_sys(err, errno, "stat '%s'", LAYER_TAR);
+	if (layer_tree_read(tar_fd, &t, err) < 0)
+		return -1;
+	return erofs_write_index(t, tar_fd, (uint64_t)st.st_size, out_fd, &bytes, err);
+}
+
 int layer_form_ensure(struct layer_store *store, int dir_fd, enum layer_mode mode, struct err *err)
 {
 	const char *name = mode == LAYER_MODE_DIR ? LAYER_DIFF : LAYER_INDEX;

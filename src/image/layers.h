@@ -97,7 +97,7 @@ int layer_store_list(struct layer_store *store, struct layer_info **ret, size_t 
                      struct err *err);
 /* The uncompressed tar, read-only. Return the fd. */
 int layer_store_open_tar(struct layer_store *store, const struct digest *diff_id, struct err *err);
-/* Re-hash the tar against its name. E_CORRUPT. */
+/* Re-hash the tar against its name and make its index anew to compare. E_CORRUPT. */
 int layer_store_verify(struct layer_store *store, const struct digest *diff_id, struct err *err);
 /* A missing layer is fine. A layer mounted by a container keeps working: its files stay open.
  * The caller makes sure nobody will want to mount it again. */

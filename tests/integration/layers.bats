@@ -199,6 +199,18 @@ awkward() {
     [ -z "$left" ]
 }
 
+@test "a damaged tar and a damaged index are found" {
+    mkdir -p "$T/damage"
+    id=$("$TOOL" import "$T/damage" erofs "$DHOW_FIXTURES/busybox.tar")
+    ok "$TOOL" list "$T/damage"
+    printf X | dd of="$T/damage/layers/$id/layer.erofs" bs=1 seek=2000 conv=notrunc status=none
+    fails 1 "$TOOL" list "$T/damage"
+    says "its index does not fit its content"
+    printf X | dd of="$T/damage/layers/$id/layer.tar" bs=1 seek=100000 conv=notrunc status=none
+    fails 1 "$TOOL" list "$T/damage"
+    says "is damaged: its content is sha256:"
+}
+
 @test "on tmpfs layers are mounted over loop devices" {
     [ -e /dev/loop-control ] || skip "no loop devices"
     mkdir -p "$T/tmpfs"

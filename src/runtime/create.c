@@ -130,11 +130,11 @@ static int open_mount_sources(struct runtime_sandbox *s, struct err *err)
 {
 	struct mount_attr slave = { .propagation = MS_SLAVE };
 
-	if (!s->spec->linux_.ns[OCI_NS_USER].wanted || !caps_have(CAP_SYS_ADMIN))
-		return 0;
-	s->mount_sources = xcalloc(s->plan.n_mounts + 1, sizeof(int));
+	s->mount_sources = xmalloc((s->plan.n_mounts + 1) * sizeof(int));
 	for (size_t i = 0; i < s->plan.n_mounts; i++)
 		s->mount_sources[i] = -1;
+	if (!s->spec->linux_.ns[OCI_NS_USER].wanted || !caps_have(CAP_SYS_ADMIN))
+		return 0;
 	for (size_t i = 0; i < s->plan.n_mounts; i++) {
 		const struct plan_mount *pm = &s->plan.mounts[i];
 		unsigned tree = pm->options.flags & MOUNT_RECURSIVE ? AT_RECURSIVE : 0;

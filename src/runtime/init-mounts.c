@@ -33,6 +33,45 @@ static int attach(int mount_fd, int target_fd)
 	               : 0;
 }
 
+static int open_bind_source(struct runtime_sandbox *s, const struct plan_mount *pm, struct err *err)
+{
+	const struct oci_mount *m = pm->spec;
+	bool tree = pm->options.flags & MOUNT_RECURSIVE;
+	unsigned flags = DETACHED_TREE | (tree ? AT_RECURSIVE : 0);
+	AUTO_FREE char *path = NULL;
+	int fd;
+
+	if (pm->options.flags & MOUNT_SOURCE_NOFOLLOW)
+		flags |= AT_SYMLINK_NOFOLLOW;
+	if (m->source_fd >= 0) {
+		fd = open_tree(m->source_fd, "", flags | AT_EMPTY_PATH);
+		/* Before Linux 6.15 a detached tree cannot be cloned; it can be attached itself. */
+		if (fd < 0 && errno == EINVAL)
+			fd = fcntl(m->source_fd, F_DUPFD_CLOEXEC, 3);
+	} else {
+		path = bundle_path(s->args, m->source);
+		fd = open_tree(AT_FDCWD, path, flags);
+	}
+	if (fd < 0)
+		return err_sys(err, errno, "mounts: source '%s' of '%s'",
+		               m->source ? m->source : "(descriptor)", m->destination);
+	return fd;
+}
+
+/* All sources, before the new root covers "/": a bind of the host's "/" would otherwise take the
+ * new root along, and show the container itself (crun #2262). */
+static int open_bind_sources(struct runtime_sandbox *s, struct err *err)
+{
+	for (size_t i = 0; i < s->plan.n_mounts; i++) {
+		if (s->plan.mounts[i].kind != PLAN_MOUNT_BIND || s->mount_sources[i] >= 0)
+			continue;
+		s->mount_sources[i] = open_bind_source(s, &s->plan.mounts[i], err);
+		if (s->mount_sources[i] < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err)
 {
 	const struct runtime_create_args *a = s->args;
@@ -52,6 +91,9 @@ int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err
 		if (root < 0)
 			return err_sys(err, errno, "root.path: '%s'", s->spec->root_path);
 	}
+	/* After the callback, which may still choose descriptors for some. */
+	if (open_bind_sources(s, err) < 0)
+		return -1;
 	/* On top of "/": needs no directory to mount on, and no path leads there by accident; the
 	 * process's own root stays below it until pivot_root. */
 	if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -197,45 +239,15 @@ static int mount_fs(struct runtime_sandbox *s, const struct plan_mount *pm, int 
 	return r < 0 ? mount_failed(err, r, m, "attach") : 0;
 }
 
-static int open_bind_source(struct runtime_sandbox *s, const struct plan_mount *pm, struct err *err)
-{
-	const struct oci_mount *m = pm->spec;
-	bool tree = pm->options.flags & MOUNT_RECURSIVE;
-	unsigned flags = DETACHED_TREE | (tree ? AT_RECURSIVE : 0);
-	int prepared = s->mount_sources ? s->mount_sources[pm - s->plan.mounts] : -1;
-	int fd;
-
-	if (pm->options.flags & MOUNT_SOURCE_NOFOLLOW)
-		flags |= AT_SYMLINK_NOFOLLOW;
-	if (prepared >= 0)
-		return prepared;
-	if (m->source_fd >= 0) {
-		fd = open_tree(m->source_fd, "", flags | AT_EMPTY_PATH);
-		/* EINVAL: a mount that is in no namespace, or another's: moved as it is */
-		if (fd < 0 && errno == EINVAL)
-			fd = fcntl(m->source_fd, F_DUPFD_CLOEXEC, 3);
-	} else {
-		AUTO_FREE char *path = bundle_path(s->args, m->source);
-
-		fd = open_tree(AT_FDCWD, path, flags);
-	}
-	if (fd < 0)
-		return err_sys(err, errno, "mounts: source '%s' of '%s'",
-		               m->source ? m->source : "(descriptor)", m->destination);
-	return fd;
-}
-
 static int mount_bind(struct runtime_sandbox *s, const struct plan_mount *pm, int root_fd,
                       struct err *err)
 {
 	const struct oci_mount *m = pm->spec;
 	const struct mount_options *o = &pm->options;
-	AUTO_FD fd = open_bind_source(s, pm, err), target = -1;
+	int fd = s->mount_sources[pm - s->plan.mounts], r = 0;
+	AUTO_FD target = -1;
 	struct stat st;
-	int r = 0;
 
-	if (fd < 0)
-		return -1;
 	if (fstat(fd, &st) < 0)
 		return mount_failed(err, -errno, m, "look at the source of");
 	target = S_ISDIR(st.st_mode) ? rootfs_mkdir_all(root_fd, m->destination, 0755)

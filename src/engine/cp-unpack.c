@@ -86,6 +86,24 @@ static int open_dir(struct unpack *u, const char *name)
 	                   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
+/* Archives made elsewhere need not list the directories above a member: make them. 0 or -errno. */
+static int make_parents(struct unpack *u, const char *parent)
+{
+	for (size_t at = 0; parent[at];) {
+		size_t end = at + strcspn(parent + at, "/");
+		AUTO_FREE char *up = xstrndup(parent, at ? at - 1 : 0);
+		AUTO_FREE char *name = xstrndup(parent + at, end - at);
+		AUTO_FD dir = open_dir(u, up);
+
+		if (dir < 0)
+			return dir;
+		if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		at = end + (parent[end] == '/');
+	}
+	return 0;
+}
+
 /* The open parent of u->name, kept for the next entry; *ret_base is the last component. */
 static int open_parent(struct unpack *u, const char **ret_base, struct err *err)
 {
@@ -99,6 +117,8 @@ static int open_parent(struct unpack *u, const char **ret_base, struct err *err)
 		close(TAKE_FD(u->parent_fd));
 	free(TAKE_PTR(u->parent));
 	u->parent_fd = open_dir(u, parent);
+	if (u->parent_fd == -ENOENT && make_parents(u, parent) == 0)
+		u->parent_fd = open_dir(u, parent);
 	if (u->parent_fd == -ELOOP) {
 		u->parent_fd = -1;
 		err_set(err, E_PERM, "a directory on the way to '%s' is a symbolic link", u->name);
@@ -108,7 +128,7 @@ static int open_parent(struct unpack *u, const char **ret_base, struct err *err)
 		int e = -u->parent_fd;
 
 		u->parent_fd = -1;
-		return err_sys(err, e, "directory of '%s'", u->name);
+		return err_sys(err, e, "directory of '%s%s'", u->prefix, u->name);
 	}
 	u->parent = TAKE_PTR(parent);
 	return 0;

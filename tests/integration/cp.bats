@@ -142,3 +142,15 @@ content() {
     ok dhow exec up stat -c %s /tmp/sparse
     [ "$output" = 52428800 ]
 }
+
+@test "an archive that lists no directories gets them made" {
+    mkdir -p "$T/bare/a/b"
+    echo deep >"$T/bare/a/b/f"
+    dhow run -d --name bare --network none busybox sleep 1000
+    tar -C "$T/bare" -c a/b/f | dhow cp - bare:/tmp
+    ok dhow exec bare cat /tmp/a/b/f
+    [ "$output" = deep ]
+    fails 125 dhow cp "$T/bare/a/b/f" bare:/nodir/x
+    says "nodir"
+    dhow rm -f bare
+}

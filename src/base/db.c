@@ -8,8 +8,7 @@
 #include <sys/stat.h>
 
 #define DB_BUSY_TIMEOUT_MS 10000
-#define DB_WAL_PAGES       200
-#define DB_LOG_PAGES_TIDY  32
+#define DB_LOG_PAGES_TIDY  64
 #define DB_LOG_PAGES_MAX   256
 
 struct db {
@@ -87,7 +86,17 @@ static int ensure_wal(struct db *db, struct err *err)
 	return pragma(db, "PRAGMA journal_mode=WAL", err);
 }
 
-/* The first command after a pause reads the whole log, so it is kept short: by db_tidy() where
+/* Empty the log, unless somebody else is at work on it: the next one will. A log that is only
+ * copied back, not emptied, would be read and copied again by the next command. */
+static void fold_back(struct db *db)
+{
+	sqlite3_busy_timeout(db->conn, 0);
+	sqlite3_wal_checkpoint_v2(db->conn, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(db->conn, DB_BUSY_TIMEOUT_MS);
+	db->log_pages = 0;
+}
+
+/* Who opens the database alone reads the whole log first, so it is kept short: by db_tidy() where
  * nobody waits, and by a writer only when it has grown long. */
 static int after_commit(void *ctx, sqlite3 *conn, const char *name, int pages)
 {
@@ -95,15 +104,14 @@ static int after_commit(void *ctx, sqlite3 *conn, const char *name, int pages)
 
 	db->log_pages = pages;
 	if (pages >= DB_LOG_PAGES_MAX)
-		sqlite3_wal_checkpoint_v2(conn, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		fold_back(db);
 	return SQLITE_OK;
 }
 
 void db_tidy(struct db *db)
 {
 	if (db->log_pages >= DB_LOG_PAGES_TIDY)
-		sqlite3_wal_checkpoint_v2(db->conn, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	db->log_pages = 0;
+		fold_back(db);
 }
 
 int db_open(int dir_fd, const char *name, unsigned flags, struct db **ret, struct err *err)
@@ -126,11 +134,6 @@ int db_open(int dir_fd, const char *name, unsigned flags, struct db **ret, struc
 	}
 	sqlite3_extended_result_codes(db->conn, 1);
 	sqlite3_busy_timeout(db->conn, DB_BUSY_TIMEOUT_MS);
-	/* Commands come and go: the last one to close would each time move the WAL into the
-	 * database and wait for the disk. Left to the commits, it happens once in so many pages;
-	 * the next opener reads at most those again. */
-	sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	sqlite3_wal_autocheckpoint(db->conn, DB_WAL_PAGES);
 	/* Commands come and go: without this each one would write the log back into the database,
 	 * wait for the disk three times and unlink the log, for the next one to make it anew. */
 	sqlite3_db_config(db->conn, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

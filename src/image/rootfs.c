@@ -264,6 +264,10 @@ static int overlay_by_fsopen(struct mounting *m, const char **ret_step)
 	/* an index would tie the upper directory to this very mount of the layers */
 	if (m->upper_fd >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "index", "off", 0) < 0)
 		return -errno;
+	/* One inode number for readdir and stat, though layers and upper lie on different file
+	 * systems: programs compare them (Python's test_os does). Left off where the kernel has no
+	 * such option. */
+	(void)fsconfig(fs, FSCONFIG_SET_STRING, "xino", "on", 0);
 	if (m->is_userns && (r = set_flag(fs, "userxattr")) < 0)
 		return r;
 	if (m->upper_fd >= 0 && m->plan->flags & ROOTFS_VOLATILE &&

@@ -53,36 +53,43 @@ gcc -O2 -o /tmp/a /tmp/a.c && /tmp/a; test $? = 3 && clang -o /tmp/b /tmp/a.c &&
     says "ok by tcc"
 }
 
-# Python's own tests know what a Unix must do. Long ones and those that need what a container by
-# default has not (a second network interface, ping) are not in the list.
-@test "python's own tests: os" {
-    ok dhow run --rm big python3 -m test -j2 test_os test_posix
-    says "Result: SUCCESS"
+# Python's own tests know what a Unix must do. Two look up names in /etc/services, which a minimal
+# Debian has not. DHOW_TEST_FULL=1 runs the long ones too.
+python_tests() {
+    run dhow run --rm "${options[@]}" big python3 -m test -j2 -i testGetServBy -i testGetaddrinfo "$@"
+    says "Tests result: SUCCESS"
 }
 
-@test "python's own tests: subprocess, signal, threads" {
-    ok dhow run --rm big python3 -m test -j2 test_subprocess test_signal test_threading test_fork1 test_wait3 test_wait4
-    says "Result: SUCCESS"
+@test "python's own tests: os, posix, files, terminals" {
+    options=()
+    python_tests test_os test_posix test_fcntl test_mmap test_pty test_shutil test_tempfile
 }
 
-@test "python's own tests: socket, select, asyncio's loops" {
-    ok dhow run --rm big python3 -m test -j2 test_socket test_select test_selectors test_poll test_epoll
-    says "Result: SUCCESS"
+@test "python's own tests: subprocess" {
+    options=()
+    python_tests test_subprocess test_fork1 test_wait3 test_wait4
 }
 
-@test "python's own tests: files, mmap, terminals, tar, shutil" {
-    ok dhow run --rm big python3 -m test -j2 test_mmap test_pty test_tarfile test_shutil test_tempfile test_fcntl test_pathlib
-    says "Result: SUCCESS"
+@test "python's own tests: socket, select" {
+    options=()
+    python_tests test_socket test_select test_poll test_epoll
 }
 
 @test "python's own tests as an ordinary user inside" {
-    ok dhow run --rm --user 65534:65534 -e HOME=/tmp big python3 -m test -j2 test_os test_subprocess test_socket
-    says "Result: SUCCESS"
+    options=(--user 65534:65534 -e HOME=/tmp --read-only --tmpfs /tmp)
+    python_tests test_os test_socket test_posix
+}
+
+@test "python's own tests, the long ones" {
+    [ -n "${DHOW_TEST_FULL:-}" ] || skip "DHOW_TEST_FULL is not set"
+    options=()
+    python_tests test_signal test_threading test_selectors test_pathlib test_tarfile test_asyncio test_multiprocessing_fork
 }
 
 @test "npm installs and runs a package over the bridge" {
     require internet
-    ok dhow run --rm -w /tmp big sh -c 'npm install --silent --no-audit --no-fund is-odd >/dev/null 2>&1; node -e "console.log(require(\"is-odd\")(3))"'
+    # the machine's certificates: there may be a proxy with one of its own
+    ok dhow run --rm -v /etc/ssl/certs:/etc/ssl/certs:ro -e NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt -w /tmp big sh -c 'npm install --silent --no-audit --no-fund is-odd >/dev/null 2>&1; node -e "console.log(require(\"is-odd\")(3))"'
     says true
 }
 
@@ -151,8 +158,9 @@ print((time.process_time() - c) / 2 < 0.40)'
     [ "$status" -ne 0 ]
 }
 
-@test "save, import elsewhere: what was written goes along" {
+@test "what was written in a container can be copied out after it ended" {
     dhow run --name made --network none debian sh -c 'echo kept >/root/file'
-    ok dhow cp made:/root/file -
+    dhow cp made:/root/file "$T/file"
+    [ "$(cat "$T/file")" = kept ]
     dhow rm made
 }

@@ -7,7 +7,7 @@
  *     with the fresh root's fd, before pivot_root: looks the user up in the image's /etc/passwd and
  *     /etc/group, makes the working directory, fills fresh volumes from the image. It changes
  *     the child's copy of the spec: its process.user, additional groups and HOME.
- * Rules of thumb are docker's; deviations are listed in src/engine/README.md. */
+ * Rules of thumb are docker's; docs/limits.md lists where we differ. */
 #pragma once
 #include "base/err.h"
 #include "base/strv.h"

@@ -153,6 +153,12 @@ static int apply_option(struct spec_ctx *c, const struct ns_option *o)
 	switch (share) {
 	case SHARE_HOST:
 		n->wanted = false;
+		/* the kernel lets only who owns a PID namespace mount its proc */
+		if (o->ns == OCI_NS_PID && c->env->rootless) {
+			oci_spec_remove_mount(c->spec, "/proc");
+			oci_spec_add_mount(c->spec, "/proc", "bind", "/proc",
+			                   "rbind,nosuid,noexec,nodev,rslave");
+		}
 		break;
 	case SHARE_CONTAINER:
 		if (find_peer(c, o->option, container, &peer) < 0)

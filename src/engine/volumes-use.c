@@ -80,6 +80,7 @@ int volume_prune(struct engine *e, bool all, struct strv *ret_removed, struct er
 	AUTO(volume_list_done) struct volume_list list = { 0 };
 	AUTO_STRV used = STRV_INIT;
 
+	volumes_sweep(e->root_fd);
 	/* the list first: a volume that a container takes after this is not in it, or is in use */
 	if (volume_list(e->root_fd, e->root_path, &list, err) < 0 ||
 	    each_container(e, collect, &used, err) < 0)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -71,7 +72,9 @@ static int write_facts(int dir_fd, const char *name, bool anonymous, const struc
 	if (labels)
 		json_add_strv(obj, "labels", labels);
 	text = json_text(obj, true);
-	return file_write_atomic_at(dir_fd, "volume.json", text, strlen(text), 0644, 0, err);
+	/* an anonymous volume ends with its container: it need not survive a power cut */
+	return file_write_atomic_at(dir_fd, "volume.json", text, strlen(text), 0644,
+	                            anonymous ? 0 : FILE_WRITE_SYNC, err);
 }
 
 /* Fill the temporary directory `tmp` and give it its name. Return 1, or 0 when another process
@@ -156,11 +159,17 @@ int volume_get(int root_fd, const char *root_path, const char *name, struct volu
 {
 	AUTO(volume_done) struct volume v = { 0 };
 	AUTO_FD dir = volume_dir_open(root_fd, name, err);
+	struct stat st;
 
 	if (dir < 0)
 		return -1;
-	if (read_facts(dir, &v, err) < 0)
-		return err_ctx(err, "volume '%s'", name);
+	/* a power cut may have left the facts empty: the data are what counts */
+	if (read_facts(dir, &v, ERR_IGNORE) < 0) {
+		strv_done(&v.labels);
+		if (fstat(dir, &st) < 0)
+			return err_sys(err, errno, "volume '%s'", name);
+		v.created_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
+	}
 	v.name = xstrdup(name);
 	v.mountpoint = xasprintf("%s/volumes/%s/_data", root_path, name);
 	*ret = v;
@@ -229,6 +238,28 @@ int volume_remove(int root_fd, const char *name, struct err *err)
 	if (tree_remove_at(volumes, tmp, err) < 0)
 		return err_ctx(err, "remove volume '%s'", name);
 	return 0;
+}
+
+/* What a kill left of a removal, or an hour ago of a creation. */
+void volumes_sweep(int root_fd)
+{
+	AUTO(auto_closedir) DIR *dir = NULL;
+	int volumes = volumes_dir(root_fd, ERR_IGNORE);
+	time_t now = time(NULL);
+	struct dirent *d;
+
+	dir = volumes < 0 ? NULL : fdopendir(volumes);
+	while (dir && (d = readdir(dir))) {
+		struct stat st;
+
+		if (strncmp(d->d_name, ".del-", 5) != 0 && strncmp(d->d_name, ".new-", 5) != 0)
+			continue;
+		if (d->d_name[1] == 'n' &&
+		    (fstatat(volumes, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		     now - st.st_mtim.tv_sec < 3600))
+			continue;
+		tree_remove_at(volumes, d->d_name, ERR_IGNORE);
+	}
 }
 
 int volumes_remove_anonymous(int root_fd, const struct container_options *opts, struct err *err)

@@ -77,6 +77,27 @@ box() {
     fails 125 box -p 80 busybox true
 }
 
+@test "namespaces of the host and of another container" {
+    ok box --pid host busybox cat /proc/1/comm
+    [ "$output" = "$(cat /proc/1/comm)" ]
+    udhow run -d --name peer busybox sh -c 'echo shared > /dev/shm/f; sleep 100'
+    wait_for 5 udhow exec peer cat /dev/shm/f
+    ok box --ipc container:peer --network container:peer --pid container:peer busybox cat /dev/shm/f
+    [ "$output" = shared ]
+    udhow rm -f peer
+}
+
+@test "devices, init, read-only, privileged as far as it goes" {
+    ok box --device /dev/null:/dev/mine busybox sh -c 'echo x > /dev/mine'
+    ok box --init busybox cat /proc/1/comm
+    says dhow-init
+    ok box --read-only --tmpfs /t busybox touch /t/x
+    ok box --privileged busybox mount -t tmpfs x /tmp
+    ok box --mount type=volume,src=s,dst=/x busybox mkdir /x/a
+    ok box --mount type=volume,src=s,dst=/x,volume-subpath=a busybox touch /x/b
+    udhow volume rm s
+}
+
 @test "a terminal" {
     ok box -t busybox tty
     says /dev/

@@ -109,6 +109,20 @@ START_TEST(a_link_in_the_image_cannot_reach_the_host)
 }
 END_TEST
 
+START_TEST(a_volume_without_facts_is_still_a_volume)
+{
+	AUTO(volume_list_done) struct volume_list list = { 0 };
+
+	setup();
+	CHECK_OK(volume_create(root, "v", NULL, NULL, NULL, &e));
+	CHECK_OK(file_write_atomic_at(root, "volumes/v/volume.json", "", 0, 0644, 0, &e));
+	CHECK_OK(volume_list(root, dir, &list, &e));
+	ck_assert_uint_eq(list.count, 1);
+	ck_assert(list.items[0].created_ns > 0 && !list.items[0].anonymous);
+	teardown();
+}
+END_TEST
+
 TEST_MAIN("volumes", a_volume_is_made_once_and_removed,
           a_fresh_volume_takes_the_images_content_once, a_copy_that_was_cut_short_is_begun_anew,
-          a_link_in_the_image_cannot_reach_the_host)
+          a_link_in_the_image_cannot_reach_the_host, a_volume_without_facts_is_still_a_volume)

@@ -80,12 +80,15 @@ int attach_connect(struct engine *e, const char *id, unsigned want, struct err *
 	return TAKE_FD(fd);
 }
 
+#define INTERRUPTS_MAX 3
+
 struct pump {
 	struct engine *e;
 	const char *id;
 	int sock;
 	int signals;
 	bool sig_proxy;
+	int interrupts; /* SIGINT and SIGTERM passed on so far */
 	bool read_stdin;
 	bool keys_on;
 	struct detach_keys keys;
@@ -184,6 +187,14 @@ static int take_signals(struct pump *p, struct err *err)
 		if (container_pidfd(p->e, p->id, &pid, &pidfd, ERR_IGNORE) == 0)
 			pidfd_signal(pidfd, signal);
 		engine_release(p->e);
+		/* a first process without a handler ignores them: let the user go, as docker does */
+		if (signal == SIGINT || signal == SIGTERM)
+			p->interrupts++;
+		if (p->interrupts == INTERRUPTS_MAX) {
+			err_set(err, E_INTERRUPTED,
+			        "interrupted %d times, but the container runs on", INTERRUPTS_MAX);
+			return err_hint(err, "stop it with: dhow stop %.12s", p->id);
+		}
 	}
 	return 0;
 }

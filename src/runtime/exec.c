@@ -6,7 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -28,7 +28,8 @@ struct exec {
 	struct oci_spec loaded; /* when the caller gave none */
 	struct process_context ctx;
 	struct sock_filter *filter;
-	int target_fd; /* pidfd of the container's init */
+	bool can_be_traced; /* somebody inside may have CAP_SYS_PTRACE over us */
+	int target_fd;      /* pidfd of the container's init */
 	int sync_fd, child_sync_fd;
 	pid_t pid;
 	int pidfd;
@@ -97,6 +98,10 @@ static int prepare(struct exec *e, struct err *err)
 	    plan_seccomp(&spec->linux_.seccomp, &e->filter, &e->ctx.filter_len,
 	                 &e->ctx.filter_flags, err) < 0)
 		return -1;
+	e->can_be_traced =
+		!(e->state.namespaces & CLONE_NEWUSER) &&
+		((spec->process.caps.bounding | a->process->caps.bounding) >> CAP_SYS_PTRACE & 1 ||
+	         !(e->state.namespaces & CLONE_NEWPID));
 	e->ctx.process = a->process;
 	e->ctx.filter = e->filter;
 	e->ctx.preserve_fds = a->preserve_fds;
@@ -183,6 +188,8 @@ static int stage_run(struct exec *e, int pid_fd, struct err *err)
 	 * descriptors. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(err, errno, "become undumpable");
+	if (e->can_be_traced && hide_exe(err) < 0)
+		return -1;
 	if (setns(e->target_fd, (int)e->state.namespaces) < 0)
 		return err_sys(err, errno, "join the namespaces of container '%s'", e->args->id);
 	if (e->state.namespaces & CLONE_NEWUSER && ((setresgid(0, 0, 0) < 0 && errno != EINVAL) ||

@@ -112,6 +112,10 @@ static int namespaces_and_names(struct runtime_sandbox *s, struct err *err)
 	unsigned staged =
 		s->plan.needs_stage ? 1u << OCI_NS_USER | 1u << OCI_NS_PID | 1u << OCI_NS_TIME : 0;
 
+	/* In a pid namespace of its own nobody is there yet who could look. */
+	if (s->plan.ns_join[OCI_NS_PID] && !s->spec->linux_.ns[OCI_NS_USER].wanted &&
+	    hide_exe(err) < 0)
+		return -1;
 	/* CVE-2016-9962: nothing inside may trace us or reach our descriptors and our program. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(err, errno, "become undumpable");

@@ -100,6 +100,10 @@ char **stage_argv(int report_fd, const char *exe, const struct strv *args);
 /* Returns only on failure, with errno. */
 void stage_exec(int stage_fd, char *const *argv, char *const *envp);
 
+/* hide-exe.c: /proc/PID/exe of this process becomes the stage. Before other processes can see it.
+ */
+int hide_exe(struct err *err);
+
 /* terminal.c */
 /* Open a new terminal on the devpts at `pts_dir_fd`/ptmx; size it, give it to the user. */
 int terminal_open(int pts_fd, const struct oci_process *p, int *ret_master, int *ret_slave,

@@ -8,6 +8,8 @@
 #include "codec/whiteout.h"
 
 #define ARENA_CHUNK_BYTES ((size_t)256 << 10)
+#define MAX_NODES_DEFAULT 4000000u
+#define MAX_BYTES_DEFAULT ((size_t)512 << 20)
 #define SYMLINKS_MAX      40 /* followed while one parent is looked up, as in the kernel */
 
 struct arena_chunk {
@@ -25,6 +27,8 @@ struct tree {
 	size_t n_slots;  /* a power of two */
 	uint32_t *order; /* children, grouped by parent and sorted; after tree_freeze */
 	struct arena_chunk *arena;
+	size_t arena_bytes;
+	struct tree_limits limits;
 	/* the last parent looked up: archives list a directory's files together */
 	char last_dir[TAR_NAME_MAX + 1];
 	uint32_t last_node;
@@ -44,6 +48,7 @@ static void *arena_alloc(struct tree *t, size_t size)
 		c->used = 0;
 		c->cap = cap;
 		t->arena = c;
+		t->arena_bytes += cap;
 	}
 	p = c->bytes + c->used;
 	c->used += size;
@@ -149,8 +154,18 @@ static struct tree_inode implied_dir(int64_t mtime_s)
 
 struct tree *tree_new(void)
 {
+	return tree_new_limited(&(struct tree_limits){ 0 });
+}
+
+struct tree *tree_new_limited(const struct tree_limits *limits)
+{
 	struct tree *t = xcalloc(1, sizeof(*t));
 
+	t->limits = *limits;
+	if (!t->limits.max_nodes)
+		t->limits.max_nodes = MAX_NODES_DEFAULT;
+	if (!t->limits.max_bytes)
+		t->limits.max_bytes = MAX_BYTES_DEFAULT;
 	grow_slots(t);
 	inode_add(t, implied_dir(0));
 	VEC_PUSH(t->nodes, t->n_nodes, (struct tree_node){ .name = "", .parent = TREE_ROOT });
@@ -444,6 +459,14 @@ int tree_add(struct tree *t, const struct tar_entry *e, struct err *err)
 {
 	if (add(t, e, err) < 0)
 		return err_ctx(err, "entry '%s'", tar_show(e->name).s);
+	/* one entry adds no more than its own length in parents, so looking afterwards will do */
+	if (t->n_nodes > t->limits.max_nodes || t->n_inodes > t->limits.max_nodes)
+		return err_set(err, E_LIMIT, "entry '%s': more than %u files and directories",
+		               tar_show(e->name).s, t->limits.max_nodes);
+	if (t->arena_bytes > t->limits.max_bytes)
+		return err_set(err, E_LIMIT,
+		               "entry '%s': more than %zu bytes of names and attributes",
+		               tar_show(e->name).s, t->limits.max_bytes);
 	return 0;
 }
 

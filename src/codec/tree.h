@@ -79,10 +79,19 @@ struct tree_node {
 };
 
 struct tree;
+
+/* What a tree may grow to; E_LIMIT beyond. A few kilobytes of archive can ask for thousands of
+ * missing parents, so entries of the archive are not what has to be counted. */
+struct tree_limits {
+	uint32_t max_nodes; /* names; 0: 4 million */
+	size_t max_bytes;   /* of names, link targets, xattrs and sparse maps; 0: 512 MiB */
+};
+
 struct tree *tree_new(void);
+struct tree *tree_new_limited(const struct tree_limits *limits);
 void tree_free(struct tree *t);
 DEFINE_FREEP(struct tree, tree_free)
-/* Entries in archive order. E_INVALID names the entry. */
+/* Entries in archive order. E_INVALID and E_LIMIT name the entry. */
 int tree_add(struct tree *t, const struct tar_entry *e, struct err *err);
 /* Sort and count; nothing may be added afterwards. */
 void tree_freeze(struct tree *t);

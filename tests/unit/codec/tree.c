@@ -178,4 +178,34 @@ START_TEST(many)
 }
 END_TEST
 
-TEST_MAIN("tree", layers, find, many)
+START_TEST(growth_is_limited)
+{
+	struct tree_limits limits = { .max_nodes = 5000, .max_bytes = 1 << 20 };
+	AUTO(tree_freep) struct tree *deep = tree_new_limited(&limits);
+	AUTO(tree_freep) struct tree *wide = tree_new_limited(&limits);
+	char name[256];
+	int i;
+
+	/* a hundred missing parents for each entry */
+	for (i = 0; i < 1000; i++) {
+		int n = snprintf(name, sizeof(name), "f%d", i);
+
+		for (int d = 0; d < 100; d++)
+			n += snprintf(name + n, sizeof(name) - (size_t)n, "/d");
+		if (add(deep, name) < 0)
+			break;
+	}
+	ck_assert_int_eq(i, 49);
+	ck_assert_int_eq(e.code, E_LIMIT);
+	for (i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "s%d>%0230d", i, i);
+		if (add(wide, name) < 0)
+			break;
+	}
+	ck_assert_int_gt(i, 3000);
+	ck_assert_int_lt(i, 4990);
+	ck_assert_int_eq(e.code, E_LIMIT);
+}
+END_TEST
+
+TEST_MAIN("tree", layers, find, many, growth_is_limited)

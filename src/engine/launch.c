@@ -176,8 +176,9 @@ static int mount_rootfs(void *ctx, int *ret_mount_fd, struct err *err)
 	struct launch *l = ctx;
 	AUTO_FD fd = -1;
 
-	if (rootfs_mount(&l->plan, &fd, err) < 0 ||
-	    spec_finish(&l->opts, &l->image.config, &l->env, fd, &l->spec, err) < 0)
+	if (rootfs_mount(&l->plan, &fd, err) < 0)
+		return err_ctx(err, "mount the root file system");
+	if (spec_finish(&l->opts, &l->image.config, &l->env, fd, &l->spec, err) < 0)
 		return -1;
 	*ret_mount_fd = TAKE_FD(fd);
 	return 0;

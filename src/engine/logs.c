@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/xalloc.h"
 #include "engine/engine.h"
 #include "engine/log-read.h"
 
@@ -12,7 +13,36 @@ struct logs {
 	const struct logs_args *args;
 	bool in_line[2]; /* the stream's last entry was a piece of a line */
 	int failed;      /* errno of a write */
+	/* output waits here until the other stream has something to say, or nothing more comes */
+	int out;
+	size_t used;
+	char buf[1 << 16];
 };
+
+static void flush(struct logs *l)
+{
+	int r = l->used && !l->failed ? fd_write_all(l->out, l->buf, l->used) : 0;
+
+	l->used = 0;
+	if (r < 0)
+		l->failed = -r;
+}
+
+static void put(struct logs *l, int fd, const char *data, size_t len)
+{
+	if (fd != l->out || len > sizeof(l->buf) - l->used)
+		flush(l);
+	l->out = fd;
+	while (len > sizeof(l->buf)) {
+		memcpy(l->buf, data, sizeof(l->buf));
+		l->used = sizeof(l->buf);
+		flush(l);
+		data += sizeof(l->buf);
+		len -= sizeof(l->buf);
+	}
+	memcpy(l->buf + l->used, data, len);
+	l->used += len;
+}
 
 static int running(void *ctx, struct err *err)
 {
@@ -21,6 +51,7 @@ static int running(void *ctx, struct err *err)
 	struct err e = ERR_INIT;
 	int r;
 
+	flush(l);
 	if (container_get(l->e, l->id, &row, &e) < 0) {
 		if (e.code == E_NOT_FOUND) /* removed: --rm */
 			return 0;
@@ -38,26 +69,22 @@ static int print(void *ctx, const struct log_entry *entry)
 	struct logs *l = ctx;
 	int fd = entry->stream == 2 ? l->args->err_fd : l->args->out_fd;
 	bool *in_line = &l->in_line[entry->stream == 2];
-	int r = 0;
 
 	if (l->args->timestamps && !*in_line) {
 		struct time_text t = time_format(entry->time_ns);
-		size_t len = strlen(t.s);
 
-		t.s[len++] = ' ';
-		r = fd_write_all(fd, t.s, len);
+		put(l, fd, t.s, strlen(t.s));
+		put(l, fd, " ", 1);
 	}
-	if (r == 0)
-		r = fd_write_all(fd, entry->data, entry->len);
+	put(l, fd, entry->data, entry->len);
 	*in_line = entry->len && entry->data[entry->len - 1] != '\n';
-	l->failed = -r;
-	return r < 0;
+	return l->failed != 0;
 }
 
 int container_logs(struct engine *e, const char *ref, const struct logs_args *args, struct err *err)
 {
 	struct container_options opts;
-	struct logs l = { .e = e, .args = args };
+	AUTO_FREE struct logs *l = xcalloc(1, sizeof(*l));
 	struct log_config config;
 	struct log_read_args read_args;
 	char id[ID_LEN + 1];
@@ -76,7 +103,9 @@ int container_logs(struct engine *e, const char *ref, const struct logs_args *ar
 	container_options_done(&opts);
 	if (r < 0)
 		return -1;
-	l.id = id;
+	l->e = e;
+	l->args = args;
+	l->id = id;
 	read_args = (struct log_read_args){
 		.driver = config.driver,
 		.tail = args->tail,
@@ -85,12 +114,14 @@ int container_logs(struct engine *e, const char *ref, const struct logs_args *ar
 		.follow = args->follow,
 		.running = running,
 		.emit = print,
-		.ctx = &l,
+		.ctx = l,
 	};
-	if (log_read(dir, &read_args, err) < 0)
+	r = log_read(dir, &read_args, err);
+	flush(l);
+	if (r < 0)
 		return err_ctx(err, "logs of '%s'", ref);
 	/* a reader that went away (| head) is no failure */
-	if (l.failed && l.failed != EPIPE)
-		return err_sys(err, l.failed, "write");
+	if (l->failed && l->failed != EPIPE)
+		return err_sys(err, l->failed, "write");
 	return 0;
 }

@@ -82,8 +82,9 @@ int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err
 	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
 		return err_sys(err, errno, "make the mounts of the new namespace our own");
 	if (a->mount_rootfs) {
+		/* the caller's own words: it may do more than mount */
 		if (a->mount_rootfs(a->mount_rootfs_ctx, &root, err) < 0)
-			return err_ctx(err, "mount the root file system");
+			return -1;
 	} else {
 		AUTO_FREE char *path = bundle_path(a, s->spec->root_path);
 

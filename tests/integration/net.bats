@@ -295,3 +295,34 @@ options ndots:3" ]
     says "host port 20170/tcp is published twice"
     [ -z "$(dhow ps -aq)" ]
 }
+
+@test "dhow port and dhow network" {
+    web a -p 127.0.0.1:20180:80
+    ok dhow port a
+    [ "$output" = "80/tcp -> 127.0.0.1:20180" ]
+    ok dhow port a 80
+    [ "$output" = "127.0.0.1:20180" ]
+    nft delete table inet "$(bridge)"
+    ok dhow network reload
+    [ "$(who 127.0.0.1:20180)" = "from $(gateway a)" ]
+    fails 125 dhow network down
+    says "is in use"
+    dhow rm -f -t 0 a
+    name=$(bridge)
+    ok dhow network down
+    fails 1 ip link show "$name"
+    fails 1 nft list table inet "$name"
+    ok dhow run --rm busybox true
+}
+
+@test "an ordinary user is told what is not there" {
+    require rootless
+    uimage busybox
+    fails 125 udhow run --rm --network bridge busybox true
+    says bridge
+    [ "${#lines[@]}" -eq 1 ]
+    fails 125 udhow run --rm -p 20190:80 busybox true
+    [ "${#lines[@]}" -eq 1 ]
+    fails 125 udhow network reload
+    says "ordinary users have no bridge network"
+}

@@ -1,5 +1,6 @@
 #include "base/opt.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -396,8 +397,9 @@ void command_print_help(const struct command *cmd, const char *program, FILE *ou
 
 	for (size_t i = 0; cmd->tables[i]; i++)
 		any = any || cmd->tables[i]->kind;
-	fprintf(out, "Usage: %s %s%s%s%s\n\n%s.\n", program, cmd->name, any ? " [OPTIONS]" : "",
-	        cmd->args ? " " : "", cmd->args ? cmd->args : "", cmd->summary);
+	fprintf(out, "Usage: %s %s%s%s%s\n\n%c%s.\n", program, cmd->name, any ? " [OPTIONS]" : "",
+	        cmd->args && *cmd->args ? " " : "", cmd->args ? cmd->args : "",
+	        toupper((unsigned char)cmd->summary[0]), cmd->summary + 1);
 	if (cmd->aliases)
 		fprintf(out, "\nAlso called: %s\n", cmd->aliases);
 	if (!any)
@@ -424,7 +426,8 @@ void program_print_help(const char *program, const char *about, const struct com
 	fprintf(out, "Usage: %s [OPTIONS] COMMAND\n\n%s\n\nCommands:\n", program, about);
 	for (const struct command *c = commands; c->name; c++)
 		if (!c->hidden)
-			fprintf(out, "  %-14s %s\n", c->name, c->summary);
+			fprintf(out, "  %-14s %c%s\n", c->name,
+			        toupper((unsigned char)c->summary[0]), c->summary + 1);
 	fputs("\nOptions:\n", out);
 	opt_print_table(globals, out);
 	fprintf(out, "\nRun '%s COMMAND --help' for a command's options.\n", program);

@@ -1,0 +1,250 @@
+#include "test.h"
+
+#include "base/xalloc.h"
+#include "oci/names.h"
+#include "runtime/internal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct err e;
+static struct oci_spec spec;
+static struct plan plan;
+
+static void start(void)
+{
+	oci_spec_default(&spec);
+	strv_add(&spec.process.args, "sh");
+	spec.root_path = xstrdup("rootfs");
+}
+
+static int make(void)
+{
+	e = ERR_INIT;
+	return plan_make(&plan, &spec, "id", &e);
+}
+
+static struct mount_options parse(const char *words)
+{
+	AUTO_STRV v = STRV_INIT;
+	struct mount_options o;
+
+	if (*words)
+		strv_split(&v, words, ',');
+	CHECK_OK(mount_options_parse(&v, &o, "here", &e));
+	return o;
+}
+
+START_TEST(mount_options_become_attributes)
+{
+	struct mount_options o = parse("ro,nosuid,noatime,rw,rbind,rslave,size=64k,newinstance");
+
+	ck_assert_uint_eq(o.attr_set, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOATIME);
+	ck_assert_uint_eq(o.attr_clr, MOUNT_ATTR_RDONLY | MOUNT_ATTR__ATIME);
+	ck_assert_uint_eq(o.flags, MOUNT_BIND | MOUNT_RECURSIVE);
+	ck_assert_uint_eq(o.propagation, MS_SLAVE);
+	ck_assert(o.propagation_recursive);
+	ck_assert_uint_eq(o.data.len, 2);
+	ck_assert_str_eq(o.data.items[0], "size=64k");
+	mount_options_done(&o);
+	o = parse("rro,rnoexec,exec");
+	ck_assert_uint_eq(o.tree_set, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
+	ck_assert_uint_eq(o.attr_clr, MOUNT_ATTR_NOEXEC);
+	ck_assert_uint_eq(o.attr_set, 0);
+	mount_options_done(&o);
+}
+END_TEST
+
+START_TEST(the_default_makes_all_but_user_and_time)
+{
+	start();
+	CHECK_OK(make());
+	ck_assert_uint_eq(plan.clone_flags,
+	                  CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET);
+	ck_assert(plan.new_cgroup_ns);
+	ck_assert(!plan.needs_stage);
+	ck_assert(plan.setup_dev);
+	ck_assert_str_eq(plan.cgroup_path, "/id");
+	ck_assert_uint_eq(plan.cgroup_needed, 0);
+	plan_done(&plan);
+	oci_spec_done(&spec);
+}
+END_TEST
+
+START_TEST(joining_needs_a_stage_only_where_clone_cannot_enter)
+{
+	start();
+	spec.linux_.ns[OCI_NS_NETWORK].path = xstrdup("/proc/1/ns/net");
+	CHECK_OK(make());
+	ck_assert(!plan.needs_stage);
+	ck_assert(plan.ns_join[OCI_NS_NETWORK]);
+	ck_assert_uint_eq(plan.clone_flags & CLONE_NEWNET, 0);
+	plan_done(&plan);
+	spec.linux_.ns[OCI_NS_PID].path = xstrdup("/proc/1/ns/pid");
+	CHECK_OK(make());
+	ck_assert(plan.needs_stage);
+	plan_done(&plan);
+	oci_spec_done(&spec);
+}
+END_TEST
+
+static void set_hostname(void)
+{
+	spec.hostname = xstrdup("h");
+	spec.linux_.ns[OCI_NS_UTS].wanted = false;
+}
+
+static void map_without_namespace(void)
+{
+	VEC_PUSH(spec.linux_.uid_mappings, spec.linux_.n_uid_mappings,
+	         (struct oci_idmap){ 0, 1000, 1 });
+}
+
+static void user_without_map(void)
+{
+	spec.linux_.ns[OCI_NS_USER].wanted = true;
+}
+
+static void no_mount_namespace(void)
+{
+	spec.linux_.ns[OCI_NS_MOUNT].wanted = false;
+}
+
+static void over_proc(void)
+{
+	oci_spec_add_mount(&spec, "/proc/sys", "tmpfs", "tmpfs", NULL);
+}
+
+static void bind_without_source(void)
+{
+	oci_spec_add_mount(&spec, "/x", "bind", NULL, NULL);
+}
+
+static void apparmor(void)
+{
+	spec.process.apparmor_profile = xstrdup("docker-default");
+}
+
+static void no_args(void)
+{
+	strv_done(&spec.process.args);
+}
+
+START_TEST(what_cannot_be_is_refused_by_name)
+{
+	static const struct {
+		void (*change)(void);
+		enum err_code code;
+		const char *says;
+	} cases[] = {
+		{ set_hostname, E_INVALID, "hostname" },
+		{ map_without_namespace, E_INVALID, "linux.uidMappings" },
+		{ user_without_map, E_INVALID, "linux.uidMappings" },
+		{ no_mount_namespace, E_UNSUPPORTED, "linux.namespaces" },
+		{ over_proc, E_PERM, "/proc/sys" },
+		{ bind_without_source, E_INVALID, "mounts[7]" },
+		{ apparmor, E_UNSUPPORTED, "process.apparmorProfile" },
+		{ no_args, E_INVALID, "process.args" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		start();
+		cases[i].change();
+		CHECK_ERR(cases[i].code, make());
+		ck_assert_msg(strstr(e.msg, cases[i].says), "'%s' does not name %s", e.msg,
+		              cases[i].says);
+		plan_done(&plan);
+		oci_spec_done(&spec);
+	}
+}
+END_TEST
+
+START_TEST(limits_name_their_hierarchies)
+{
+	start();
+	spec.linux_.resources.memory_limit = 1 << 20;
+	spec.linux_.resources.cpuset_cpus = xstrdup("0");
+	spec.linux_.resources.pids_limit = 5;
+	CHECK_OK(make());
+	ck_assert_uint_eq(plan.cgroup_needed, CGROUP_BIT(CGROUP_MEMORY) |
+	                                              CGROUP_BIT(CGROUP_CPUSET) |
+	                                              CGROUP_BIT(CGROUP_PIDS));
+	plan_done(&plan);
+	oci_spec_done(&spec);
+}
+END_TEST
+
+START_TEST(weights_are_converted)
+{
+	ck_assert_uint_eq(resources_cpu_weight(2), 1);
+	ck_assert_uint_eq(resources_cpu_weight(1024), 39);
+	ck_assert_uint_eq(resources_cpu_weight(262144), 10000);
+	ck_assert_uint_eq(resources_io_weight(10), 1);
+	ck_assert_uint_eq(resources_io_weight(1000), 10000);
+}
+END_TEST
+
+START_TEST(dockers_profile_compiles)
+{
+	start();
+	oci_seccomp_default(&spec.linux_.seccomp, OCI_CAPS_DEFAULT);
+	CHECK_OK(make());
+	ck_assert_ptr_nonnull(plan.filter);
+	ck_assert_uint_gt(plan.filter_len, 50);
+	ck_assert_uint_lt(plan.filter_len, 4096);
+	plan_done(&plan);
+	oci_spec_done(&spec);
+}
+END_TEST
+
+START_TEST(ids_are_plain_words)
+{
+	ck_assert(runtime_id_is_valid("a"));
+	ck_assert(runtime_id_is_valid("_A+b-c.d"));
+	ck_assert(!runtime_id_is_valid(""));
+	ck_assert(!runtime_id_is_valid("."));
+	ck_assert(!runtime_id_is_valid(".."));
+	ck_assert(!runtime_id_is_valid("a/b"));
+	ck_assert(!runtime_id_is_valid("a\n"));
+}
+END_TEST
+
+START_TEST(messages_carry_errors_and_hostile_ones_are_bounded)
+{
+	char junk[4096];
+	int fds[2];
+
+	ck_assert_int_eq(sync_pair(fds), 0);
+	err_set(&e, E_PERM, "because");
+	sync_send_err(fds[0], &e);
+	e = ERR_INIT;
+	ck_assert_int_eq(sync_receive(fds[1], NULL, &e), -1);
+	ck_assert_str_eq(e.msg, "because");
+	ck_assert_int_eq(e.code, E_PERM);
+	/* what a container's process might send instead */
+	memset(junk, 'A', sizeof(junk));
+	junk[0] = 'e';
+	ck_assert_int_eq(send(fds[0], junk, sizeof(junk), 0), sizeof(junk));
+	ck_assert_int_eq(sync_receive(fds[1], NULL, &e), -1);
+	ck_assert_int_eq(e.code, E_INTERNAL);
+	ck_assert_uint_lt(strlen(e.msg), sizeof(e.msg));
+	memcpy(junk, "x\2/bin/no", 9);
+	ck_assert_int_eq(send(fds[0], junk, 9, 0), 9);
+	ck_assert_int_eq(sync_receive(fds[1], NULL, &e), -1);
+	ck_assert_int_eq(e.code, E_NO_COMMAND);
+	ck_assert_ptr_nonnull(strstr(e.msg, "/bin/no"));
+	close(fds[0]);
+	ck_assert_int_eq(sync_receive(fds[1], NULL, &e), 0);
+	close(fds[1]);
+}
+END_TEST
+
+TEST_MAIN("plan", mount_options_become_attributes, the_default_makes_all_but_user_and_time,
+          joining_needs_a_stage_only_where_clone_cannot_enter, what_cannot_be_is_refused_by_name,
+          limits_name_their_hierarchies, weights_are_converted, dockers_profile_compiles,
+          ids_are_plain_words, messages_carry_errors_and_hostile_ones_are_bounded)

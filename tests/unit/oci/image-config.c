@@ -22,7 +22,7 @@ static const char full[] =
 	"\"StopSignal\":\"SIGINT\",\"Healthcheck\":{\"Test\":[\"CMD\",\"t\"],\"Interval\":5,"
 	"\"Retries\":3}},"
 	"\"history\":[{\"created_by\":\"one\"},{\"created_by\":\"two\",\"empty_layer\":true}]"
-        "," ROOTFS "}";
+	"," ROOTFS "}";
 
 START_TEST(every_field_is_read)
 {

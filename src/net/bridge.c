@@ -91,7 +91,7 @@ static int choose_range(struct net *net, struct subnet *ret, struct err *err)
 	}
 	return err_set(err, E_NO_SPACE,
 	               "no free address range for bridge '%s': the host routes all of "
-	               "10.89.0.0 - 10.127.255.255",
+	               "10.64.0.0 - 10.87.255.255",
 	               net->bridge);
 }
 

@@ -14,13 +14,13 @@
 #include "sys/conntrack.h"
 #include "sys/nft.h"
 
-/* The table of a root, as `nft list table inet dhow` shows it, for bridge dhow0 and 10.88.0.0/16:
+/* The table of a root, as `nft list table inet dhow` shows it, for bridge dhow0 and 10.87.0.0/16:
  *
  *	map ports    { type inet_proto . inet_service : ipv4_addr . inet_service }
  *	map ports_ip { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }
  *	chain guard       { hook prerouting, raw
  *		iifname "dhow0" ip daddr 127.0.0.0/8 drop
- *		iifname != "dhow0" ip daddr 10.88.0.0/16 drop }
+ *		iifname != "dhow0" ip daddr 10.87.0.0/16 drop }
  *	chain prerouting  { nat hook prerouting, dstnat
  *		ip daddr 127.0.0.0/8 return
  *		fib daddr type local dnat ip to ip daddr . meta l4proto . th dport map @ports_ip
@@ -28,8 +28,8 @@
  *	chain output      { nat hook output: the same two dnat rules }
  *	chain postrouting { nat hook postrouting, srcnat
  *		oifname "dhow0" ip saddr 127.0.0.0/8 masquerade
- *		ip saddr 10.88.0.0/16 ip daddr 10.88.0.0/16 ct status dnat masquerade
- *		ip saddr 10.88.0.0/16 oifname != "dhow0" masquerade }
+ *		ip saddr 10.87.0.0/16 ip daddr 10.87.0.0/16 ct status dnat masquerade
+ *		ip saddr 10.87.0.0/16 oifname != "dhow0" masquerade }
  *	chain forward     { filter hook forward, filter
  *		oifname "dhow0" ct state established,related accept
  *		oifname "dhow0" iifname "dhow0" accept

@@ -3,10 +3,11 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-/* 10.88.0.0/16 for the default root; every other range is a /24 of 10.89.0.0 - 10.127.255.255. */
-#define DEFAULT_BASE  0x0a580000u
-#define SMALL_BASE    0x0a590000u
-#define SMALL_COUNT   (39u * 256u)
+/* 10.87.0.0/16 for the default root; every other range is a /24 of 10.64.0.0 - 10.86.255.255.
+ * Podman hands out 10.88 and above, and Kubernetes' 10.96.0.0/12 is in no routing table. */
+#define DEFAULT_BASE  0x0a570000u
+#define SMALL_BASE    0x0a400000u
+#define SMALL_COUNT   (23u * 256u)
 #define DEFAULT_WIDTH 16
 #define SMALL_WIDTH   24
 

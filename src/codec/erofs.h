@@ -6,8 +6,7 @@
  * image is at once a lower layer for overlayfs. Identical trees give identical images.
  *
  * On-disk format: Linux fs/erofs/erofs_fs.h, of which plain, inline and chunk-based inodes, inline
- * xattrs and one device slot are used. Needs Linux 5.16 (chunks) and, for blocks smaller than a
- * page, 6.4 or later. */
+ * xattrs and one device slot are used. Tried on Linux 6.1 (over loop devices) and 6.18. */
 #pragma once
 #include "base/err.h"
 #include "codec/tree.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 #include "base/fd.h"
 #include "base/strbuf.h"
@@ -315,6 +316,17 @@ static int overlay_by_mount(struct mounting *m, const char **ret_step)
 	return fd;
 }
 
+/* Trying lowerdir+ on kernels before 6.5 works as a probe, but writes to the kernel's log. */
+static bool has_lowerdir_plus(void)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname u;
+
+	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2)
+		return true;
+	return major > 6 || (major == 6 && minor >= 5);
+}
+
 static int mount_overlay(struct mounting *m)
 {
 	static const struct {
@@ -326,7 +338,8 @@ static int mount_overlay(struct mounting *m)
 		{ ROOTFS_FORCE_ATTACH | ROOTFS_FORCE_STRING },
 		{ ROOTFS_FORCE_ATTACH | ROOTFS_FORCE_STRING | ROOTFS_FORCE_MOUNT2 },
 	};
-	const unsigned forced = m->force & ~(unsigned)ROOTFS_FORCE_LOOP;
+	const unsigned forced = (m->force & ~(unsigned)ROOTFS_FORCE_LOOP) |
+	                        (has_lowerdir_plus() ? 0 : ROOTFS_FORCE_MOUNT2);
 	const char *step = "";
 	bool attached = false;
 	int r = -EINVAL;

@@ -8,7 +8,7 @@
 #include "base/fd.h"
 #include "base/xalloc.h"
 #include "engine/cp-internal.h"
-#include "engine/engine.h"
+#include "engine/engine-internal.h"
 #include "engine/mounts-parse.h"
 #include "sys/rootfs.h"
 
@@ -129,13 +129,15 @@ static int enter_stopped(struct engine *e, const char *id, struct err *err)
 int cp_enter(struct engine *e, const char *id, int *ret_root_fd, struct err *err)
 {
 	struct container_row row = { 0 };
+	AUTO_FD lock = container_lock_settled(e, id, &row, err);
 	AUTO_FD root = -1;
-	bool running;
+	bool running = row.status == CONTAINER_RUNNING || row.status == CONTAINER_PAUSED;
 
-	if (container_get(e, id, &row, err) < 0)
-		return -1;
-	running = row.status == CONTAINER_RUNNING || row.status == CONTAINER_PAUSED;
 	container_row_done(&row);
+	if (lock < 0)
+		return -1;
+	if (running)
+		close(TAKE_FD(lock));
 	root = running ? enter_running(e, id, err) : enter_stopped(e, id, err);
 	if (root < 0)
 		return -1;
@@ -144,5 +146,7 @@ int cp_enter(struct engine *e, const char *id, int *ret_root_fd, struct err *err
 		return err_sys(err, errno, "enter the root of the container");
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	*ret_root_fd = TAKE_FD(root);
+	/* held to the end of this process: a start meanwhile would mount the same upper layer twice */
+	TAKE_FD(lock);
 	return 0;
 }

@@ -154,3 +154,19 @@ content() {
     says "nodir"
     dhow rm -f bare
 }
+
+@test "a stopped container is not started while something is copied into it" {
+    dhow create --name slow --network none busybox cat /tmp/f
+    mkdir -p "$T/one"
+    echo arrived >"$T/one/f"
+    tar -C "$T/one" -cf "$T/one.tar" f
+    (
+        sleep 1.5
+        cat "$T/one.tar"
+    ) | "$BUILD/dhow" --root "$T/root" --runroot "$T/run" cp - slow:/tmp 3>&- &
+    sleep 0.5
+    ok dhow start -a slow
+    [ "$output" = arrived ]
+    wait
+    dhow rm slow
+}

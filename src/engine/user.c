@@ -216,16 +216,12 @@ static int resolve_group(const char *groups, const char *want, uint32_t *ret, st
 	return err_set(err, E_NOT_FOUND, "no group '%s' in the image's /etc/group", want);
 }
 
-static int resolve(int root_fd, const char *user, const char *group, const struct strv *group_add,
-                   struct user_identity *u, struct err *err)
+static int resolve(const char *passwd, const char *groups, const char *user, const char *group,
+                   const struct strv *group_add, struct user_identity *u, struct err *err)
 {
-	AUTO_FREE char *passwd = NULL;
-	AUTO_FREE char *groups = NULL;
 	uint32_t gid;
 
-	if (read_database(root_fd, "/etc/passwd", &passwd, err) < 0 ||
-	    read_database(root_fd, "/etc/group", &groups, err) < 0 ||
-	    resolve_user(passwd, user, u, err) < 0)
+	if (resolve_user(passwd, user, u, err) < 0)
 		return -1;
 	u->name = u->name ?: xstrdup("");
 	if (group && resolve_group(groups, group, &u->gid, err) < 0)
@@ -248,8 +244,8 @@ static int resolve(int root_fd, const char *user, const char *group, const struc
 	return 0;
 }
 
-int user_lookup(int root_fd, const char *spec, const struct strv *group_add,
-                struct user_identity *ret, struct err *err)
+int user_lookup_in(const char *passwd, const char *groups, const char *spec,
+                   const struct strv *group_add, struct user_identity *ret, struct err *err)
 {
 	AUTO_FREE char *user = xstrdup(spec ? spec : "");
 	AUTO(user_identity_done) struct user_identity u = { 0 };
@@ -260,9 +256,21 @@ int user_lookup(int root_fd, const char *spec, const struct strv *group_add,
 		if (!*group || strchr(group, ':'))
 			return err_set(err, E_INVALID, "user '%s': expected USER[:GROUP]", spec);
 	}
-	if (resolve(root_fd, *user ? user : "0", group, group_add, &u, err) < 0)
+	if (resolve(passwd, groups, *user ? user : "0", group, group_add, &u, err) < 0)
 		return -1;
 	*ret = u;
 	u = (struct user_identity){ 0 };
 	return 0;
+}
+
+int user_lookup(int root_fd, const char *spec, const struct strv *group_add,
+                struct user_identity *ret, struct err *err)
+{
+	AUTO_FREE char *passwd = NULL;
+	AUTO_FREE char *groups = NULL;
+
+	if (read_database(root_fd, "/etc/passwd", &passwd, err) < 0 ||
+	    read_database(root_fd, "/etc/group", &groups, err) < 0)
+		return -1;
+	return user_lookup_in(passwd, groups, spec, group_add, ret, err);
 }

@@ -28,4 +28,7 @@ struct user_identity {
  * E_NOT_FOUND "no user 'x' in the image's /etc/passwd", E_INVALID, E_LIMIT. */
 int user_lookup(int root_fd, const char *spec, const struct strv *group_add,
                 struct user_identity *ret, struct err *err);
+/* The same on the text of the two files. */
+int user_lookup_in(const char *passwd, const char *groups, const char *spec,
+                   const struct strv *group_add, struct user_identity *ret, struct err *err);
 void user_identity_done(struct user_identity *u);

@@ -36,8 +36,10 @@ int erofs_mount_file(int index_fd, int tar_fd, struct err *err)
 	return r < 0 ? err_sys(err, -r, "mount the layer's EROFS index") : r;
 }
 
-/* A free loop device over fd, read-only; its fd keeps it until the mount does. */
-static int loop_attach(int control_fd, int fd, bool direct)
+/* A free loop device over fd, read-only; its fd keeps it until the mount does. Not
+ * LO_FLAGS_DIRECT_IO: the file's cached pages serve every container of the image, which would each
+ * read the disk else. */
+static int loop_attach(int control_fd, int fd)
 {
 	struct loop_config config = {
 		.fd = (__u32)fd,
@@ -45,8 +47,6 @@ static int loop_attach(int control_fd, int fd, bool direct)
 		.info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR,
 	};
 
-	if (direct)
-		config.info.lo_flags |= LO_FLAGS_DIRECT_IO;
 	for (int i = 0; i < LOOP_TRIES; i++) {
 		int n = ioctl(control_fd, LOOP_CTL_GET_FREE), loop;
 		char path[32];
@@ -67,14 +67,6 @@ static int loop_attach(int control_fd, int fd, bool direct)
 	return -EBUSY;
 }
 
-static int loop_attach_any(int control_fd, int fd)
-{
-	/* direct access avoids caching everything twice, where the file system can do it */
-	int loop = loop_attach(control_fd, fd, true);
-
-	return loop == -EINVAL ? loop_attach(control_fd, fd, false) : loop;
-}
-
 int erofs_mount_loop(int index_fd, int tar_fd, struct err *err)
 {
 	AUTO_FD control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
@@ -83,10 +75,10 @@ int erofs_mount_loop(int index_fd, int tar_fd, struct err *err)
 
 	if (control < 0)
 		return err_sys(err, errno, "open '/dev/loop-control'");
-	index = loop_attach_any(control, index_fd);
+	index = loop_attach(control, index_fd);
 	if (index < 0)
 		return err_sys(err, -index, "attach a loop device to the layer's index");
-	tar = loop_attach_any(control, tar_fd);
+	tar = loop_attach(control, tar_fd);
 	if (tar < 0)
 		return err_sys(err, -tar, "attach a loop device to the layer");
 	r = mount_erofs(fd_path(index).s, fd_path(tar).s);

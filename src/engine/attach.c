@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#define KEEP_DB_MS 1000
+
 /* A unix socket's path is short, ours may be long: reached through the directory's descriptor. */
 static int socket_address(struct engine *e, const char *id, struct sockaddr_un *ret, int *ret_dir,
                           struct err *err)
@@ -100,6 +102,7 @@ struct pump {
 	} held;
 	struct start_result *ret;
 	bool ended; /* the monitor said how */
+	bool clean; /* and asks us to clean up */
 };
 
 static void send_resize(const struct pump *p)
@@ -228,6 +231,7 @@ static int take_output(struct pump *p, struct err *err)
 		return 0;
 	case MONITOR_EXIT:
 		p->ret->exit_code = (int)(packet.msg.arg & 0xff);
+		p->clean = (packet.msg.arg & MONITOR_EXIT_CLEAN) != 0;
 		p->ended = true;
 		return 1;
 	default:
@@ -246,8 +250,15 @@ static int pump_loop(struct pump *p, struct err *err)
 		};
 		int r;
 
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+		/* A database that is open is of use to what ends at once, and in the way of others
+		 * when the wait is a long one. */
+		r = poll(fds, 3, p->e->db ? KEEP_DB_MS : -1);
+		if (r < 0 && errno != EINTR)
 			return err_sys(err, errno, "poll");
+		if (r == 0)
+			engine_release(p->e);
+		if (r <= 0)
+			continue;
 		if (fds[1].revents && take_signals(p, err) < 0)
 			return -1;
 		if (fds[0].revents & POLLOUT)
@@ -281,7 +292,8 @@ static int monitor_lost(struct pump *p, struct err *err)
 }
 
 int attach_pump(struct engine *e, const char *id, int sock, int signals, bool tty,
-                const struct attach_args *args, struct start_result *ret, struct err *err)
+                const struct attach_args *args, struct start_result *ret, bool *ret_clean,
+                struct err *err)
 {
 	struct pump *p = xcalloc(1, sizeof(*p));
 	int r;
@@ -293,7 +305,6 @@ int attach_pump(struct engine *e, const char *id, int sock, int signals, bool tt
 	p->sig_proxy = args->sig_proxy;
 	p->read_stdin = (args->streams & ATTACH_STDIN) != 0;
 	p->ret = ret;
-	engine_release(e);
 	r = detach_keys_parse(args->detach_keys, &p->keys, err);
 	if (r == 0) {
 		if (tty && p->read_stdin && terminal_raw(STDIN_FILENO) == 0)
@@ -303,6 +314,8 @@ int attach_pump(struct engine *e, const char *id, int sock, int signals, bool tt
 		r = pump_loop(p, err);
 		terminal_restore();
 	}
+	if (ret_clean)
+		*ret_clean = p->clean;
 	if (r == 0 && !ret->detached && !p->ended)
 		r = monitor_lost(p, err);
 	free(p);
@@ -355,7 +368,7 @@ int container_attach(struct engine *e, const char *ref, const struct attach_args
 	signals = signals_take(err);
 	if (signals < 0)
 		return -1;
-	r = attach_pump(e, ret->id, sock, signals, tty, &mine, ret, err);
+	r = attach_pump(e, ret->id, sock, signals, tty, &mine, ret, NULL, err);
 	signals_give_back();
 	return r;
 }

@@ -172,14 +172,15 @@ static int start_again(struct engine *e, const char *id, uint32_t delay_ms, stru
 	return record_update(e, &row, err);
 }
 
-static int after_exit(struct engine *e, const char *id, uint32_t *ret_delay_ms, struct err *err)
+static int after_exit(struct engine *e, const char *id, pid_t monitor_pid, uint32_t *ret_delay_ms,
+                      struct err *err)
 {
 	struct container_row row __attribute__((cleanup(container_row_done))) = { 0 };
 	AUTO_FD lock = container_lock(e, id, false, err);
 
 	if (lock < 0 || record_load(e, id, &row, err) < 0)
 		return err->code == E_NOT_FOUND ? 0 : -1;
-	if (row.monitor_pid != getpid())
+	if (row.monitor_pid != monitor_pid)
 		return 0; /* settled by another command, which saw our record */
 	if (!exit_record_read(e, &row)) {
 		row.exit_code = 137;
@@ -203,7 +204,7 @@ static int after_exit(struct engine *e, const char *id, uint32_t *ret_delay_ms, 
 int container_after_exit(struct engine *e, const char *id, int done_fd, struct err *err)
 {
 	uint32_t delay_ms = 0;
-	int r = after_exit(e, id, &delay_ms, err);
+	int r = after_exit(e, id, getpid(), &delay_ms, err);
 
 	if (done_fd >= 0)
 		close(done_fd);
@@ -212,4 +213,12 @@ int container_after_exit(struct engine *e, const char *id, int done_fd, struct e
 	if (e->db)
 		db_tidy(e->db); /* nobody waits for us now */
 	return r;
+}
+
+int container_clean_for_monitor(struct engine *e, const char *id, pid_t monitor_pid,
+                                struct err *err)
+{
+	uint32_t delay_ms = 0;
+
+	return after_exit(e, id, monitor_pid, &delay_ms, err);
 }

@@ -51,6 +51,10 @@ int container_release(struct engine *e, const struct container_row *row, struct 
 /* Under the lock: everything of it goes. The row is deleted last. */
 int container_remove_locked(struct engine *e, const struct container_row *row, unsigned flags,
                             struct err *err);
+/* What `dhow __after-exit` does, done by the client of a container with --rm: monitor_pid still
+ * stands for it, and execs the real one if this fails. */
+int container_clean_for_monitor(struct engine *e, const char *id, pid_t monitor_pid,
+                                struct err *err);
 /* Under the lock: record the end told by row->exit_code etc., with its events. */
 int container_record_end(struct engine *e, struct container_row *row, struct err *err);
 
@@ -59,11 +63,30 @@ struct launch_fds {
 	int client;          /* monitor's end of the first client, or -1 */
 	int done;            /* write end of the pipe whose end of file means "cleaned up", or -1 */
 	int lock;            /* the container's lock; released by becoming the monitor */
-	int report;          /* where failures go; -1: returned */
+	int report;          /* where M says how far it came, or -1 */
+	bool attached;       /* somebody stays: see client, which is -1 once it was handed over */
 	uint16_t rows, cols; /* initial window; 0: unknown */
 };
-/* Make the container run and become its monitor: does not return when it succeeds. Called in
- * a process of its own (M of ARCHITECTURE.md) that has one thread. */
+/* The steps of a launch. All in one process when a container is started again; when a command
+ * starts it, M does create and run, and the command, which has the database open, the others. */
+struct launch;
+struct launch_holds {
+	const int *fds; /* sockets that reserve published ports: the monitor keeps them open */
+	size_t n;
+	bool client_cleans;
+};
+struct launch *launch_new(struct engine *e, struct container_row *row, struct launch_fds *fds);
+void launch_free(struct launch *l);
+int launch_prepare(struct launch *l,
+                   struct err *err); /* names to values; changes next to nothing */
+int launch_create(struct launch *l, pid_t *ret_pid, struct err *err); /* init, waiting */
+int launch_connect(struct launch *l, pid_t init_pid, pid_t monitor_pid, struct launch_holds *ret,
+                   struct err *err); /* network and row; ret borrows */
+/* Start, and become the monitor: returns only when it failed. */
+int launch_run(struct launch *l, const struct launch_holds *holds, struct err *err);
+/* After a failure: init and what the runtime made go. container_release() does the rest. */
+void launch_undo(struct launch *l);
+/* All of it: does not return when it succeeds. */
 int container_launch(struct engine *e, struct container_row *row, struct launch_fds *fds,
                      struct err *err);
 /* To who waits for the start: all went well, the monitor is next. */

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 struct launch {
+	bool client_cleans; /* the first client is there to clean up: see monitor-proto.h */
 	struct engine *e;
 	struct container_row *row;
 	struct launch_fds *fds;
@@ -302,7 +303,7 @@ static int open_oom_counter(struct launch *l)
 }
 
 /* It runs, from here on: a crash now is found by its pid. */
-static int record_running(struct launch *l, struct err *err)
+static int record_running(struct launch *l, pid_t monitor_pid, struct err *err)
 {
 	struct engine *e = l->e;
 	struct db *db = engine_db(e, err);
@@ -311,10 +312,10 @@ static int record_running(struct launch *l, struct err *err)
 	if (!db)
 		return -1;
 	if (process_start_time(l->container.pid, &row->pid_start) < 0 ||
-	    process_start_time(getpid(), &row->monitor_start) < 0)
+	    process_start_time(monitor_pid, &row->monitor_start) < 0)
 		return err_set(err, E_IO, "container '%s' ended before it was started", row->name);
 	row->pid = l->container.pid;
-	row->monitor_pid = getpid();
+	row->monitor_pid = monitor_pid;
 	snprintf(row->boot_id, sizeof(row->boot_id), "%s", engine_boot_id());
 	row->status = CONTAINER_RUNNING;
 	row->started_ns = clock_realtime_ns();
@@ -344,7 +345,7 @@ static void add_fd(struct strv *argv, const char *key, int fd)
 }
 
 /* Returns only when it failed. */
-static int become_monitor(struct launch *l, struct err *err)
+static int become_monitor(struct launch *l, const int *hold_fds, size_t n_hold, struct err *err)
 {
 	AUTO_FREE char *program = NULL;
 	struct log_config log;
@@ -371,6 +372,7 @@ static int become_monitor(struct launch *l, struct err *err)
 	strv_addf(&argv, "tty=%d", l->opts.tty);
 	strv_addf(&argv, "sync=%d", !l->opts.rm);
 	strv_addf(&argv, "stdin-once=%d", l->row->stdin_once);
+	strv_addf(&argv, "client-cleans=%d", l->client_cleans);
 	add_fd(&argv, "pidfd", l->container.pidfd);
 	add_fd(&argv, "stdin", l->opts.interactive ? l->ours[0] : -1);
 	add_fd(&argv, "stdout", l->ours[1]);
@@ -380,9 +382,8 @@ static int become_monitor(struct launch *l, struct err *err)
 	add_fd(&argv, "done", l->fds->done);
 	add_fd(&argv, "dir", l->dir_fd);
 	add_fd(&argv, "oom", l->oom_fd);
-	for (size_t i = 0; i < l->net.hold_fds_len; i++)
-		fd_set_cloexec(l->net.hold_fds[i], false);
-	engine_release(l->e);
+	for (size_t i = 0; i < n_hold; i++)
+		fd_set_cloexec(hold_fds[i], false);
 	if (chdir("/") < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
 		return err_sys(err, errno, "prepare the monitor");
 	launch_report_ready(l->fds->report);
@@ -390,35 +391,83 @@ static int become_monitor(struct launch *l, struct err *err)
 	return err_sys(err, errno, "execute '%s'", l->monitor_path);
 }
 
-/* What was done is taken back; the row is the caller's to put right. */
-static void undo(struct launch *l)
+struct launch *launch_new(struct engine *e, struct container_row *row, struct launch_fds *fds)
+{
+	struct launch *l = xcalloc(1, sizeof(*l));
+
+	launch_init(l, e, row, fds);
+	return l;
+}
+
+void launch_free(struct launch *l)
+{
+	if (!l)
+		return;
+	launch_done(l);
+	free(l);
+}
+
+int launch_prepare(struct launch *l, struct err *err)
+{
+	if (prepare(l, err) < 0)
+		return -1;
+	l->listen_fd = attach_listen(l->e, l->row->id, err);
+	return l->listen_fd < 0 ? -1 : 0;
+}
+
+int launch_create(struct launch *l, pid_t *ret_pid, struct err *err)
+{
+	if (make_stdio(l, err) < 0 || create(l, err) < 0)
+		return -1;
+	l->oom_fd = open_oom_counter(l);
+	*ret_pid = l->container.pid;
+	return 0;
+}
+
+int launch_connect(struct launch *l, pid_t init_pid, pid_t monitor_pid, struct launch_holds *ret,
+                   struct err *err)
+{
+	l->container.pid = init_pid;
+	if (connect_network(l, err) < 0 || record_running(l, monitor_pid, err) < 0)
+		return -1;
+	/* Giving back published ports takes the kernel a while, which a client need not see. */
+	*ret = (struct launch_holds){
+		.fds = l->net.hold_fds,
+		.n = l->net.hold_fds_len,
+		.client_cleans = l->opts.rm && l->fds->attached && !l->net.ports.len,
+	};
+	return 0;
+}
+
+int launch_run(struct launch *l, const struct launch_holds *holds, struct err *err)
+{
+	l->client_cleans = holds->client_cleans;
+	if (runtime_start(l->state_root, l->row->id, l->container.start_fd, err) < 0)
+		return -1;
+	return become_monitor(l, holds->fds, holds->n, err);
+}
+
+void launch_undo(struct launch *l)
 {
 	runtime_container_done(&l->container);
 	if (l->state_root >= 0)
 		runtime_delete(l->state_root, l->row->id, true, ERR_IGNORE);
-	container_release(l->e, l->row, ERR_IGNORE);
 }
 
 int container_launch(struct engine *e, struct container_row *row, struct launch_fds *fds,
                      struct err *err)
 {
-	struct launch launch;
-	struct launch *l = &launch;
+	struct launch *l = launch_new(e, row, fds);
+	struct launch_holds holds;
+	pid_t pid;
 
-	launch_init(l, e, row, fds);
-	if (prepare(l, err) < 0 || (l->listen_fd = attach_listen(e, row->id, err)) < 0) {
-		launch_done(l);
-		return -1;
+	if (launch_prepare(l, err) == 0 && launch_create(l, &pid, err) == 0 &&
+	    launch_connect(l, pid, getpid(), &holds, err) == 0) {
+		engine_release(e);
+		launch_run(l, &holds, err);
 	}
-	if (make_stdio(l, err) < 0 || create(l, err) < 0)
-		goto failed;
-	l->oom_fd = open_oom_counter(l);
-	if (connect_network(l, err) < 0 || record_running(l, err) < 0 ||
-	    runtime_start(l->state_root, row->id, l->container.start_fd, err) < 0)
-		goto failed;
-	become_monitor(l, err);
-failed:
-	undo(l);
-	launch_done(l);
+	launch_undo(l);
+	container_release(e, row, ERR_IGNORE);
+	launch_free(l);
 	return -1;
 }

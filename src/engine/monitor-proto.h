@@ -22,6 +22,7 @@ enum monitor_msg_type {
 	MONITOR_STDIN_EOF, /* this client has no more input */
 	MONITOR_RESIZE,    /* arg: rows << 16 | columns */
 	MONITOR_DETACH,    /* this client leaves; its input is to stay open */
+	MONITOR_CLEANED,   /* answer to MONITOR_EXIT_CLEAN: nothing is left to do */
 	/* monitor to client */
 	MONITOR_STDOUT = 16, /* payload; a terminal's output comes as this too */
 	MONITOR_STDERR,
@@ -36,6 +37,9 @@ enum monitor_want {
 };
 
 #define MONITOR_EXIT_OOM 0x100u
+/* To the first client of a container with --rm: it has the program and the database open already,
+ * so let it clean up. If it goes without MONITOR_CLEANED, the monitor sees to it. */
+#define MONITOR_EXIT_CLEAN 0x200u
 
 struct monitor_msg {
 	uint32_t type; /* enum monitor_msg_type */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,7 +18,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define PACKET_MAX (sizeof(struct monitor_msg) + MONITOR_DATA_MAX)
+/* A client that says it cleans up and then hangs is not waited for. */
+#define CLEAN_WAIT_MS 10000
+#define PACKET_MAX    (sizeof(struct monitor_msg) + MONITOR_DATA_MAX)
 
 static char packet_buf[PACKET_MAX];
 
@@ -381,8 +384,39 @@ void clients_finish(struct monitor *m, uint32_t exit_arg)
 			c->gap_kib = 0;
 		}
 		if (c->fd >= 0)
-			client_say(m, c, MONITOR_EXIT, exit_arg, NULL, 0);
+			client_say(m, c, MONITOR_EXIT,
+			           i == 0 && m->client_cleans && !is_behind(c)
+			                   ? exit_arg | MONITOR_EXIT_CLEAN
+			                   : exit_arg,
+			           NULL, 0);
 		if (c->fd >= 0 && is_behind(c))
 			client_serve_rest(m, c);
+	}
+}
+
+/* The first client is in the first slot, unless it left and another came: that one does not know
+ * MONITOR_CLEANED, and its end is as good as a no. */
+bool clients_cleaned(struct monitor *m)
+{
+	struct client *c = &m->clients[0];
+	struct pollfd pfd = { .fd = c->fd, .events = POLLIN };
+	uint64_t until = now_ms() + CLEAN_WAIT_MS;
+
+	if (!m->client_cleans || c->fd < 0 || is_behind(c))
+		return false;
+	for (;;) {
+		const struct monitor_msg *msg = (const struct monitor_msg *)packet_buf;
+		uint64_t now = now_ms();
+		ssize_t n;
+
+		if (now >= until || poll(&pfd, 1, (int)(until - now)) == 0)
+			return false;
+		n = recv(c->fd, packet_buf, sizeof(packet_buf), MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n < (ssize_t)sizeof(*msg))
+			return false;
+		if (msg->type == MONITOR_CLEANED)
+			return true;
 	}
 }

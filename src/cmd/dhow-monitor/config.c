@@ -29,6 +29,7 @@ static const struct key {
 	{ "tty", KEY_BOOL, offsetof(struct monitor, tty) },
 	{ "stdin-once", KEY_BOOL, offsetof(struct monitor, stdin_once) },
 	{ "sync", KEY_BOOL, offsetof(struct monitor, sync) },
+	{ "client-cleans", KEY_BOOL, offsetof(struct monitor, client_cleans) },
 	{ "log", KEY_DRIVER, offsetof(struct monitor, log.kind) },
 	{ "log-max-bytes", KEY_U64, offsetof(struct monitor, log.max_bytes) },
 	{ "log-max-files", KEY_U32, offsetof(struct monitor, log.max_files) },

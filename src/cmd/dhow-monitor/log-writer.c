@@ -73,6 +73,8 @@ static void write_batch(struct log_writer *log)
 	out_used = 0;
 	if (!len)
 		return;
+	if (log->fd < 0)
+		log_open(log); /* made when there is something to write */
 	if (log->max_bytes && log->size && log->size + len > log->max_bytes)
 		rotate(log);
 	if (log->fd < 0 || fd_write_all(log->fd, out_buf, len) < 0) {

@@ -165,7 +165,6 @@ static bool set_up(struct monitor *m)
 	if (m->listen_fd >= 0)
 		source_set(m, m->listen_fd, SOURCE_LISTEN, 0, EPOLLIN);
 	source_set(m, m->pidfd, SOURCE_INIT, 0, EPOLLIN);
-	log_open(&m->log);
 	clients_init(m);
 	return true;
 }
@@ -221,6 +220,8 @@ int main(int argc, char **argv)
 	oom = oom_happened(m);
 	record_write(m, code, oom);
 	clients_finish(m, (uint32_t)code | (oom ? MONITOR_EXIT_OOM : 0));
+	if (clients_cleaned(m))
+		return 0;
 	for (size_t i = 0; i < sizeof(ignored_signals) / sizeof(ignored_signals[0]); i++)
 		signal(ignored_signals[i], SIG_DFL);
 	become_after_exit(m);

@@ -83,8 +83,9 @@ struct monitor {
 	int container_dir_fd; /* ROOT/containers/ID */
 	int oom_fd;           /* v1 memory.oom_control or v2 memory.events, or -1 */
 	int epoll_fd;
-	bool stdin_once; /* the end of a client's input is the end of the container's */
-	bool sync;       /* fsync the record */
+	bool stdin_once;    /* the end of a client's input is the end of the container's */
+	bool sync;          /* fsync the record */
+	bool client_cleans; /* the first client will clean up, if it is still there */
 	bool ended;
 	bool output_paused; /* a client is being waited for */
 	struct log_writer log;
@@ -114,6 +115,8 @@ void clients_output(struct monitor *m, uint32_t type, const char *data, size_t l
 int clients_check_stalls(struct monitor *m);
 /* Tell everyone how it ended; who is behind is served by a child. */
 void clients_finish(struct monitor *m, uint32_t exit_arg);
+/* After that: whether the first client has cleaned up. */
+bool clients_cleaned(struct monitor *m);
 bool clients_held(const struct monitor *m);
 
 /* stdin.c */

@@ -420,6 +420,10 @@ int launch_create(struct launch *l, pid_t *ret_pid, struct err *err)
 	if (make_stdio(l, err) < 0 || create(l, err) < 0)
 		return -1;
 	l->oom_fd = open_oom_counter(l);
+	/* the monitor needs it, and M's copy of the row is its own */
+	if (process_start_time(l->container.pid, &l->row->pid_start) < 0)
+		return err_set(err, E_IO, "container '%s' ended before it was started",
+		               l->row->name);
 	*ret_pid = l->container.pid;
 	return 0;
 }

@@ -185,6 +185,7 @@ static int make_bridge(struct net *net, struct subnet *ret_subnet, int fd, int *
 	r = nl_transact(fd, &b, NULL, NULL);
 	if (r < 0)
 		return err_sys(err, -r, "set up bridge '%s'", net->bridge);
+	stale_bridges_remove(net, fd);
 	return 0;
 }
 

@@ -69,6 +69,10 @@ int bridge_remove(struct net *net, struct err *err);
 /* Write /proc/sys/net/FAMILY/conf/LINK/KEY of the current network namespace. 0 or -errno. */
 int sysctl_write_link(const char *family, const char *link, const char *key, const char *value);
 
+/* stale.c */
+/* Remove bridges and tables of other roots whose directory is gone and that have no container. */
+void stale_bridges_remove(struct net *net, int route_fd);
+
 /* firewall.c */
 /* Make the table with every published port of the database if it is missing. */
 int firewall_ensure(struct net *net, const struct subnet *s, struct err *err);

@@ -547,6 +547,47 @@ START_TEST(what_the_dead_had_can_be_found_and_freed)
 }
 END_TEST
 
+START_TEST(the_bridge_of_a_removed_root_goes)
+{
+	char gone[sizeof(dir)], gone_bridge[IFNAMSIZ];
+	struct ctr a;
+	short flags;
+	AUTO_FD fd = -1;
+
+	begin();
+	fd = nl_open(NETLINK_ROUTE);
+	ctr_start(&a, "a");
+	CHECK_OK(ctr_connect(&a, NULL));
+	snprintf(gone_bridge, sizeof(gone_bridge), "%s", a.result.bridge);
+	snprintf(gone, sizeof(gone), "%s", dir);
+	ctr_end(&a);
+	net_free(net);
+	db_free(db);
+	/* while it is there its bridge stays ... */
+	memcpy(strchr(dir, '-'), "-kernel-XXXXXX", sizeof("-kernel-XXXXXX"));
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	open_net();
+	ctr_start(&a, "a");
+	CHECK_OK(ctr_connect(&a, NULL));
+	ck_assert_int_eq(link_flags(fd, gone_bridge, &flags), 0);
+	ctr_end(&a);
+	/* ... and when it is not, the next one made clears it away, once its last link is dead */
+	CHECK_OK(tree_remove_at(AT_FDCWD, gone, &e));
+	for (int i = 0; i < 50 && !link_flags(fd, gone_bridge, &flags); i++) {
+		usleep(20000);
+		CHECK_OK(net_destroy(net, &e));
+		ctr_start(&a, "b");
+		CHECK_OK(ctr_connect(&a, NULL));
+		ctr_end(&a);
+	}
+	ck_assert_int_eq(link_flags(fd, gone_bridge, &flags), -ENODEV);
+	ck_assert_int_eq(nft("list tables"), 0);
+	ck_assert_msg(!strstr(nft_output.buf, gone_bridge), "%s", nft_output.buf);
+	strbuf_done(&nft_output);
+	end();
+}
+END_TEST
+
 static int connect_one(void *ctx)
 {
 	struct ctr *c = ctx;
@@ -590,7 +631,8 @@ TEST_MAIN("net-kernel", containers_reach_each_other, published_ports_answer_ever
           old_udp_senders_reach_a_new_container, only_the_hosts_own_addresses_are_redirected,
           the_rules_come_back_after_a_flush, a_forward_policy_of_drop_is_passed,
           inside_there_is_no_ipv6, a_failure_leaves_nothing,
-          what_the_dead_had_can_be_found_and_freed, many_at_once_get_addresses_of_their_own)
+          what_the_dead_had_can_be_found_and_freed, the_bridge_of_a_removed_root_goes,
+          many_at_once_get_addresses_of_their_own)
 #undef main
 
 static int can_make_network(void *ctx)

@@ -134,7 +134,7 @@ static void set_shm_size(struct spec_ctx *c)
 	if (!shm || !shm->type || strcmp(shm->type, "tmpfs") != 0)
 		return;
 	options = xasprintf("nosuid,noexec,nodev,mode=1777,size=%llu",
-	                    (unsigned long long)c->opts->shm_size_bytes);
+	                    (unsigned long long)(c->opts->shm_size_bytes ?: SHM_SIZE_DEFAULT));
 	strv_done(&shm->options);
 	strv_split(&shm->options, options, ',');
 }

@@ -64,6 +64,12 @@ static void sandbox_undo(struct runtime_sandbox *s)
 		if (!(s->cgroup.made & CGROUP_BIT(h)))
 			close_fd(&s->cgroup.fds[h]);
 	cgroup_remove(&s->cgroup, true, ERR_IGNORE);
+	/* runtime-spec: after a failing hook the life cycle goes on at its end. */
+	if (s->ran_hooks && s->spec->hooks[OCI_HOOK_POSTSTOP].count) {
+		AUTO_FREE char *state = state_format_creating(s, RUNTIME_STOPPED, 0);
+
+		hooks_run(&s->spec->hooks[OCI_HOOK_POSTSTOP], "poststop", state, ERR_IGNORE);
+	}
 	if (s->state_dir_fd < 0)
 		return;
 	unlinkat(s->state_dir_fd, "start", 0);
@@ -147,7 +153,10 @@ static int open_mount_sources(struct runtime_sandbox *s, struct err *err)
 			flags |= AT_SYMLINK_NOFOLLOW;
 		path = bundle_path(s->args, pm->spec->source);
 		s->mount_sources[i] = open_tree(AT_FDCWD, path, flags);
-		if (s->mount_sources[i] < 0 ||
+		if (s->mount_sources[i] < 0)
+			return err_sys(err, errno, "mounts[%zu]: source '%s' of '%s'", i,
+			               pm->spec->source, pm->spec->destination);
+		if (pm->options.propagation != MS_SHARED &&
 		    mount_setattr(s->mount_sources[i], "", AT_EMPTY_PATH | tree, &slave,
 		                  sizeof(slave)) < 0)
 			return err_sys(err, errno, "mounts[%zu]: source '%s' of '%s'", i,
@@ -255,6 +264,7 @@ static int run_caller_hooks(struct runtime_sandbox *s, struct err *err)
 {
 	AUTO_FREE char *state = state_format_creating(s, RUNTIME_CREATING, s->pid);
 
+	s->ran_hooks = true;
 	if (hooks_run(&s->spec->hooks[OCI_HOOK_PRESTART], "prestart", state, err) < 0 ||
 	    hooks_run(&s->spec->hooks[OCI_HOOK_CREATE_RUNTIME], "createRuntime", state, err) < 0)
 		return -1;
@@ -410,15 +420,26 @@ static int connect_start(int dir_fd, const char *id, struct err *err)
 	return err_sys(err, errno, "connect to the start socket of '%s'", id);
 }
 
+/* Most containers have none: not worth the parse. */
+static bool has_poststart(int state_root_fd, const char *id)
+{
+	AUTO_FREE char *path = xasprintf("%s/state.json", id);
+	AUTO_FREE char *text = NULL;
+	size_t len;
+
+	return file_read_at(state_root_fd, path, 1u << 20, &text, &len, ERR_IGNORE) == 0 &&
+	       strstr(text, "\"poststart\"");
+}
+
 static int run_poststart(int state_root_fd, const char *id, struct err *err)
 {
 	AUTO_STATE st = { 0 };
 	AUTO_FREE char *text = NULL;
 
+	if (!has_poststart(state_root_fd, id))
+		return 0;
 	if (runtime_state(state_root_fd, id, &st, err) < 0)
 		return -1;
-	if (!st.poststart.count)
-		return 0;
 	text = runtime_state_format(&st, false);
 	if (hooks_run(&st.poststart, "poststart", text, err) == 0)
 		return 0;
@@ -443,6 +464,11 @@ int runtime_start(int state_root_fd, const char *id, int start_fd, struct err *e
 	}
 	if (sync_send(fd, 's') < 0)
 		return err_set(err, E_STATE, "start '%s': its process is gone", id);
+	/* Without the answer another starter was first, and this connection was never taken. */
+	if (own >= 0 && (r = sync_receive(own, NULL, err)) != 'k')
+		return r < 0 ? -1
+		             : err_set(err, E_STATE, "container '%s' is not in the state 'created'",
+		                       id);
 	r = sync_receive(fd, NULL, err);
 	unlinkat(dir, "start", 0);
 	if (r < 0)

@@ -25,7 +25,8 @@ struct exec {
 	const struct runtime_exec_args *args;
 	struct runtime_state state;
 	struct cgroup cgroup;
-	struct oci_spec loaded; /* when the caller gave none */
+	const struct oci_spec *spec; /* the container's */
+	struct oci_spec loaded;      /* when the caller gave none */
 	struct process_context ctx;
 	struct sock_filter *filter;
 	bool can_be_traced; /* somebody inside may have CAP_SYS_PTRACE over us */
@@ -94,6 +95,7 @@ static int prepare(struct exec *e, struct err *err)
 		return err_set(err, E_STATE, "cannot exec in container '%s': it is stopped", a->id);
 	if (load_spec(e, &spec, err) < 0)
 		return -1;
+	e->spec = spec;
 	if (spec->linux_.seccomp.present &&
 	    plan_seccomp(&spec->linux_.seccomp, &e->filter, &e->ctx.filter_len,
 	                 &e->ctx.filter_flags, err) < 0)
@@ -147,7 +149,7 @@ static int child_run(struct exec *e, struct err *err)
 		return -1;
 	if (close_range(3 + e->ctx.preserve_fds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return err_sys(err, errno, "close_range");
-	if (process_prepare(&e->ctx, err) < 0)
+	if (process_personality(&e->spec->linux_, err) < 0 || process_prepare(&e->ctx, err) < 0)
 		return -1;
 	if (sync_send(e->child_sync_fd, 'r') < 0)
 		return err_set(err, E_INTERRUPTED, "the runtime is gone");

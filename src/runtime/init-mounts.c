@@ -60,10 +60,11 @@ static int open_bind_source(struct runtime_sandbox *s, const struct plan_mount *
 
 /* All sources, before the new root covers "/": a bind of the host's "/" would otherwise take the
  * new root along, and show the container itself (crun #2262). */
-static int open_bind_sources(struct runtime_sandbox *s, struct err *err)
+static int open_bind_sources(struct runtime_sandbox *s, bool only_shared, struct err *err)
 {
 	for (size_t i = 0; i < s->plan.n_mounts; i++) {
-		if (s->plan.mounts[i].kind != PLAN_MOUNT_BIND || s->mount_sources[i] >= 0)
+		if (s->plan.mounts[i].kind != PLAN_MOUNT_BIND || s->mount_sources[i] >= 0 ||
+		    (only_shared && s->plan.mounts[i].options.propagation != MS_SHARED))
 			continue;
 		s->mount_sources[i] = open_bind_source(s, &s->plan.mounts[i], err);
 		if (s->mount_sources[i] < 0)
@@ -78,6 +79,9 @@ int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err
 	struct mount_attr slave = { .propagation = s->plan.propagation };
 	AUTO_FD root = -1;
 
+	/* Volumes that share their mounts with the host are taken while they still do. */
+	if (open_bind_sources(s, true, err) < 0)
+		return -1;
 	/* Before anything is mounted: nothing of ours may reach the host. */
 	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
 		return err_sys(err, errno, "make the mounts of the new namespace our own");
@@ -93,7 +97,7 @@ int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err
 			return err_sys(err, errno, "root.path: '%s'", s->spec->root_path);
 	}
 	/* After the callback, which may still choose descriptors for some. */
-	if (open_bind_sources(s, err) < 0)
+	if (open_bind_sources(s, false, err) < 0)
 		return -1;
 	/* On top of "/": needs no directory to mount on, and no path leads there by accident; the
 	 * process's own root stays below it until pivot_root. */
@@ -173,22 +177,23 @@ static int fs_failed(struct err *err, int r, int sb, const struct oci_mount *m)
 	return -1;
 }
 
-/* In a user namespace that does not own the network or pid namespace, sysfs and proc cannot be
- * mounted anew; the host's sysfs, bound, shows no more than the caller can see. */
-static int bind_host_sysfs(const struct oci_mount *m, uint64_t attrs, struct err *err)
+/* A user namespace that does not own the network or the pid namespace may not mount sysfs or proc
+ * anew. The caller's own, bound, shows no more than the caller can see. */
+static int bind_callers(const struct oci_mount *m, uint64_t attrs, struct err *err)
 {
-	AUTO_FD fd = open_tree(AT_FDCWD, "/sys", DETACHED_TREE | AT_RECURSIVE);
+	const char *path = strcmp(m->type, "proc") == 0 ? "/proc" : "/sys";
+	AUTO_FD fd = open_tree(AT_FDCWD, path, DETACHED_TREE | AT_RECURSIVE);
 	int r;
 
 	if (fd < 0)
-		return mount_failed(err, -errno, m, "bind '/sys' for");
+		return mount_failed(err, -errno, m, "bind the caller's");
 	r = set_attr(fd, true, attrs, 0, MS_SLAVE);
 	if (r < 0)
 		return mount_failed(err, r, m, "set attributes of");
 	return TAKE_FD(fd);
 }
 
-static int make_fs(struct runtime_sandbox *s, const struct plan_mount *pm, struct err *err)
+static int make_fs(const struct plan_mount *pm, struct err *err)
 {
 	const struct oci_mount *m = pm->spec;
 	uint64_t attrs = pm->options.attr_set;
@@ -201,25 +206,24 @@ static int make_fs(struct runtime_sandbox *s, const struct plan_mount *pm, struc
 	if (pm->is_dev || pm->options.flags & MOUNT_COPY_UP)
 		attrs &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	r = fs_options(sb, pm);
-	if (r == -EPERM && strcmp(m->type, "sysfs") == 0 && s->spec->linux_.ns[OCI_NS_USER].wanted)
-		return bind_host_sysfs(m, attrs, err);
+	if (r == -EPERM && is_pseudo(m->type))
+		return bind_callers(m, attrs, err);
 	if (r < 0)
 		return fs_failed(err, r, sb, m);
 	fd = fsmount(sb, FSMOUNT_CLOEXEC, (unsigned)attrs);
 	if (fd < 0) {
 		r = -errno;
-		if (r == -EPERM && strcmp(m->type, "sysfs") == 0)
-			return bind_host_sysfs(m, attrs, err);
+		if (r == -EPERM && is_pseudo(m->type))
+			return bind_callers(m, attrs, err);
 		return mount_failed(err, r, m, "mount");
 	}
 	return fd;
 }
 
-static int mount_fs(struct runtime_sandbox *s, const struct plan_mount *pm, int root_fd,
-                    struct err *err)
+static int mount_fs(const struct plan_mount *pm, int root_fd, struct err *err)
 {
 	const struct oci_mount *m = pm->spec;
-	AUTO_FD fd = make_fs(s, pm, err), target = -1;
+	AUTO_FD fd = make_fs(pm, err), target = -1;
 	int r;
 
 	if (fd < 0)
@@ -278,7 +282,7 @@ int init_mount_all(struct runtime_sandbox *s, int root_fd, struct err *err)
 		else if (pm->kind == PLAN_MOUNT_BIND)
 			r = mount_bind(s, pm, root_fd, err);
 		else
-			r = mount_fs(s, pm, root_fd, err);
+			r = mount_fs(pm, root_fd, err);
 		if (r < 0)
 			return -1;
 	}

@@ -8,7 +8,6 @@
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -91,6 +90,9 @@ static void loopback_up(void)
 
 static int set_names(const struct oci_spec *spec, struct err *err)
 {
+	/* A joined uts namespace keeps the name it has. */
+	if (spec->linux_.ns[OCI_NS_UTS].path || spec->linux_.ns[OCI_NS_UTS].fd >= 0)
+		return 0;
 	if (spec->hostname && sethostname(spec->hostname, strlen(spec->hostname)) < 0)
 		return err_sys(err, errno, "hostname: set '%s'", spec->hostname);
 	if (spec->domainname && setdomainname(spec->domainname, strlen(spec->domainname)) < 0)
@@ -227,6 +229,15 @@ static int open_console(struct runtime_sandbox *s, int root_fd, int *ret_slave, 
 	return 0;
 }
 
+/* As the other runtimes do; what stands in the way shows when it is entered. */
+static void make_cwd(struct runtime_sandbox *s, int root_fd)
+{
+	int fd = rootfs_mkdir_all(root_fd, s->spec->process.cwd ? s->spec->process.cwd : "/", 0755);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 static int build_root(struct runtime_sandbox *s, int *ret_slave, struct err *err)
 {
 	AUTO_FD root = -1;
@@ -234,6 +245,7 @@ static int build_root(struct runtime_sandbox *s, int *ret_slave, struct err *err
 	if (init_mount_root(s, &root, err) < 0 || init_mount_all(s, root, err) < 0 ||
 	    init_devices(s, root, err) < 0)
 		return -1;
+	make_cwd(s, root);
 	if (s->spec->process.terminal && open_console(s, root, ret_slave, err) < 0)
 		return -1;
 	if (init_wait_cgroup(s, err) < 0 || ns_join_all(s->ns_fds, ~(1u << OCI_NS_CGROUP), err) < 0)
@@ -268,6 +280,7 @@ static int wait_start(struct runtime_sandbox *s, struct err *err)
 			return err_sys(err, errno, "wait to be started");
 		if (recv(fd, &c, 1, 0) == 1 && c == 's') {
 			s->child_sync_fd = fd;
+			(void)sync_send(fd, 'k');
 			return fd;
 		}
 		close(fd); /* a starter that died at once */
@@ -285,15 +298,6 @@ static int start_container_hooks(struct runtime_sandbox *s, struct err *err)
 	return hooks_run(h, "startContainer", state, err);
 }
 
-static int set_personality(const struct oci_linux *l, struct err *err)
-{
-	if (!l->personality)
-		return 0;
-	if (personality(strcmp(l->personality, "LINUX32") == 0 ? PER_LINUX32 : PER_LINUX) < 0)
-		return err_sys(err, errno, "linux.personality: set");
-	return 0;
-}
-
 static int init_run(struct runtime_sandbox *s, struct err *err)
 {
 	struct process_context c = {
@@ -309,7 +313,7 @@ static int init_run(struct runtime_sandbox *s, struct err *err)
 
 	if (become_root(s, err) < 0 || process_oom_score(c.process, err) < 0 ||
 	    namespaces_and_names(s, err) < 0 || build_root(s, &slave, err) < 0 ||
-	    set_personality(&s->spec->linux_, err) < 0)
+	    process_personality(&s->spec->linux_, err) < 0)
 		return -1;
 	if (!s->spec->has_process)
 		return err_set(err, E_INVALID, "process: is missing, so there is nothing to start");

@@ -9,7 +9,8 @@
  *   'h' createRuntime hooks have run  ----->   (only when there are such hooks) pivots
  *                                     <-----   't' the terminal's master, as a descriptor
  *                                     <-----   'r' ready
- *   's' start                         ----->   (START_BY_FD; else the start socket) executes
+ *   's' start                         ----->   (START_BY_FD; else by the start socket, which
+ *                                              answers 'k') executes
  * At any time the new process may send 'e' and a struct err, and end. An execve that fails is an
  * 'x', errno and the path (stage/stage.c); one that succeeds closes the socket. */
 #pragma once
@@ -29,7 +30,8 @@ struct runtime_sandbox {
 	int *mount_sources;          /* per plan mount: opened by the caller, or -1 */
 	bool cgroup_ready;           /* in the new process: 'c' has been seen */
 	unsigned cgroup_hierarchies; /* that it will have joined; decided before the clone */
-	bool made_dir, made_state;
+	bool made_dir;
+	bool ran_hooks; /* of the caller's side: their ends are owed, too */
 	pid_t pid;
 	int pidfd;
 	int console_fd;
@@ -92,6 +94,7 @@ int process_limits(const struct oci_process *p, pid_t pid, bool late, struct err
 /* Of this process, while it still sees the host's /proc and is dumpable. */
 int process_oom_score(const struct oci_process *p, struct err *err);
 void process_reset_signals(void);
+int process_personality(const struct oci_linux *l, struct err *err);
 
 /* stage.c: the sealed program between the runtime and the container's (CVE-2019-5736). */
 int stage_open(struct err *err); /* its descriptor, or -1 */

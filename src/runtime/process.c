@@ -10,6 +10,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -267,6 +268,15 @@ int process_prepare(struct process_context *c, struct err *err)
 		return -1;
 	c->stage_fd = stage_open(err);
 	return c->stage_fd < 0 ? -1 : 0;
+}
+
+int process_personality(const struct oci_linux *l, struct err *err)
+{
+	if (!l->personality)
+		return 0;
+	if (personality(strcmp(l->personality, "LINUX32") == 0 ? PER_LINUX32 : PER_LINUX) < 0)
+		return err_sys(err, errno, "linux.personality: set");
+	return 0;
 }
 
 static int apply_filter(struct process_context *c, struct err *err)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -129,6 +130,18 @@ static int send_pidfd(const char *path, int pidfd, struct err *err)
 	return 0;
 }
 
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static int do_create(struct cmd_ctx *ctx, const struct create_values *v, const char *id,
                      const struct bundle *b, unsigned flags, struct runtime_container *ret)
 {
@@ -147,6 +160,9 @@ static int do_create(struct cmd_ctx *ctx, const struct create_values *v, const c
 
 	if (args.state_root_fd < 0)
 		return -1;
+	/* An interrupt half-way would leave half a container: it is served afterwards (run passes
+	 * it on, create ends with it). */
+	hold_signals();
 	if (manager && strcmp(manager, "disabled") == 0)
 		args.flags |= RUNTIME_NO_CGROUP;
 	oci_listen_fds(v->preserve_fds, &args.listen_fds, &args.preserve_fds);

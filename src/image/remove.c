@@ -426,10 +426,8 @@ int image_remove(struct image_store *store, const char *name, unsigned flags,
 	    drop_expired(store, err) == 0)
 		r = 0;
 out:
-	if (!removed.freed || reap_in_background(store, &lease) < 0) {
-		layer_store_sweep(store->layers, ERR_IGNORE);
+	if (!removed.freed || reap_in_background(store, &lease) < 0)
 		lease_end(store, &lease, false);
-	}
 	target_done(&target);
 	free(content.items);
 	if (r == 0) {

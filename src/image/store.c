@@ -224,6 +224,9 @@ void lease_end(struct image_store *store, struct lease *lease, bool keep)
 
 	if (lease->fd < 0)
 		return;
+	/* temporary directories whose removal failed, and hidden layers */
+	if (layer_store_sweep(store->layers, &e) < 0)
+		log_debug("sweep the layer store: %s", e.msg);
 	if (db_begin_immediate(store->db, &e) < 0 ||
 	    (keep && lease_rows_keep(store, lease->id, &e) < 0) ||
 	    lease_rows_delete(store, lease->id, &e) < 0 || db_commit(store->db, &e) < 0) {

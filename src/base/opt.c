@@ -373,6 +373,33 @@ const struct opt *opt_find(const struct command *cmd, const char *name)
 	return find_long(cmd->tables, name, strlen(name));
 }
 
+#define HELP_INDENT 33
+#define HELP_WIDTH  100
+
+/* Words, broken into lines that begin at HELP_INDENT; the first begins where the caller is. */
+static void print_wrapped(const char *text, FILE *out)
+{
+	size_t column = HELP_INDENT;
+
+	for (const char *s = text; *s;) {
+		size_t len = strcspn(s, " ");
+
+		if (s != text && column + 1 + len > HELP_WIDTH) {
+			fprintf(out, "\n%*s", HELP_INDENT, "");
+			column = HELP_INDENT;
+		} else if (s != text) {
+			fputc(' ', out);
+			column++;
+		}
+		fprintf(out, "%.*s", (int)len, s);
+		column += len;
+		s += len;
+		while (*s == ' ')
+			s++;
+	}
+	fputc('\n', out);
+}
+
 void opt_print_table(const struct opt *table, FILE *out)
 {
 	for (const struct opt *o = table; o->kind; o++) {
@@ -386,8 +413,10 @@ void opt_print_table(const struct opt *table, FILE *out)
 			strbuf_addf(&left, "      --%s", o->name);
 		if (o->arg)
 			strbuf_addf(&left, o->kind == OPT_OPTSTR ? "[=%s]" : " %s", o->arg);
-		fprintf(out, "%-32s %s%s\n", left.buf,
-		        left.len > 31 ? "\n                                 " : "", o->help);
+		fprintf(out, "%-*s", HELP_INDENT, left.buf);
+		if (left.len >= HELP_INDENT)
+			fprintf(out, "\n%*s", HELP_INDENT, "");
+		print_wrapped(o->help, out);
 	}
 }
 

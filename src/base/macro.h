@@ -26,11 +26,11 @@ static inline void auto_close_(int *fd)
 }
 
 /* A heap pointer freed at scope exit. */
-#define AUTO_FREE __attribute__((cleanup(auto_free_)))
+#define AUTO_FREE __attribute__((cleanup(auto_free_), unused))
 /* AUTO_FD fd = -1: an int closed at scope exit. The macro carries the type. */
-#define AUTO_FD __attribute__((cleanup(auto_close_))) int
+#define AUTO_FD __attribute__((cleanup(auto_close_), unused)) int
 /* AUTO(fn): call fn(&variable) at scope exit; for _done and _freep functions. */
-#define AUTO(fn) __attribute__((cleanup(fn)))
+#define AUTO(fn) __attribute__((cleanup(fn), unused))
 
 static inline int take_fd_(int *fd)
 {

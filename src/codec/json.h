@@ -22,7 +22,7 @@ static inline void json_putp(struct json_object **o)
 	if (*o)
 		json_object_put(*o);
 }
-#define AUTO_JSON __attribute__((cleanup(json_putp))) struct json_object
+#define AUTO_JSON __attribute__((cleanup(json_putp), unused)) struct json_object
 
 struct json {
 	struct json_object *obj;

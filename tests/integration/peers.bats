@@ -155,8 +155,8 @@ docker_() {
     says by-containerd
     fails 6 ctr_ run --rm --runc-binary "$BUILD/dhow-oci" "$name" two sh -c 'exit 6'
     ctr_ run -d --runc-binary "$BUILD/dhow-oci" "$name" three sleep 1000
-    ok ctr_ task exec --exec-id e three echo exec-ed
-    says exec-ed
+    # by its exit code: ctr itself now and then loses the output of a task this short
+    fails 9 ctr_ task exec --exec-id e three sh -c 'exit 9'
     ok ctr_ task ps three
     ctr_ task kill -s 9 three
     wait_for 10 sh -c "ctr -a '$T/containerd.sock' task ls | grep -q 'three.*STOPPED'"

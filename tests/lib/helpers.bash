@@ -2,7 +2,7 @@
 # Shared by the bats files: `load ../lib/helpers` as their first line.
 #
 # Every file gets a directory $T of its own with a dhow root in it, and is checked for leftovers
-# (processes, mounts, links, nft tables, cgroups) when it ends. A file that needs its own
+# (processes, mounts, links, nft tables) when it ends. A file that needs its own
 # setup_file or teardown_file calls common_setup_file / common_teardown_file in it.
 #
 #   dhow ARGS...         the program under test on this file's root; udhow: the same as an ordinary user
@@ -105,7 +105,7 @@ new_leftovers() {
 }
 
 # One sorted line per thing that must not outlive the file. What other programs may make at the same
-# time (links, tables, cgroups) counts only when ./check has the machine's network to itself.
+# time (links, tables) counts only in the network namespace that ./check gives a file; it counts cgroups itself.
 leftovers() {
     local pid
     {
@@ -120,7 +120,6 @@ leftovers() {
         if [ -n "${DHOW_TEST_EXCLUSIVE:-}" ]; then
             ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/link: \1/' | grep -v '^link: dhow0$'
             nft list tables 2>/dev/null | grep -v 'table inet dhow$' | sed 's/^/nft: /'
-            find /sys/fs/cgroup -mindepth 2 -type d -path '*dhow*/*' 2>/dev/null | sed 's/^/cgroup: /'
         fi
     } | sort
 }

@@ -10,8 +10,8 @@
  *
  * MODE: auto, erofs, erofs-loop or directory. FLAGS: "ro", "rw" or "volatile". WAY: a number of
  * enum rootfs_force. Errors are one line on standard error, the code in brackets; exit 1. */
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -34,8 +34,8 @@ static int fail(void)
 
 static int show_entry(void *ctx, const struct tar_entry *t, struct err *err)
 {
-	printf("%c %s %o %u:%u %llu", "fhscbdp"[t->type], *t->name ? t->name : ".", t->mode, t->uid,
-	       t->gid, (unsigned long long)t->size);
+	printf("%c %s %o %u:%u %llu", "fhscbdp"[t->type], *t -> name ? t -> name : ".", t->mode,
+	       t->uid, t->gid, (unsigned long long)t->size);
 	if (*t->link)
 		printf(" -> %s", t->link);
 	for (size_t i = 0; i < t->n_xattrs; i++)

@@ -13,6 +13,8 @@ struct net_result;
 int launch_write_files(struct engine *e, int dir_fd, const struct container_row *row,
                        const struct container_options *opts, const struct network_choice *network,
                        const struct net_result *net, struct err *err);
+/* The directory of mount points that is merged in below every image. The caller closes it. */
+int launch_skeleton_open(struct engine *e, struct err *err);
 /* -p, and with -P what --expose and the image name. */
 int launch_ports(const struct container_options *opts, const struct image_config *image,
                  struct net_ports *ret, struct err *err);

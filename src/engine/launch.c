@@ -111,6 +111,7 @@ static int prepare_rootfs(struct launch *l, struct err *err)
 {
 	AUTO_FD upper = dir_open_at(l->dir_fd, "upper", err);
 	AUTO_FD work = -1;
+	AUTO_FD skeleton = -1;
 
 	if (upper < 0)
 		return -1;
@@ -123,9 +124,12 @@ static int prepare_rootfs(struct launch *l, struct err *err)
 	work = dir_open_at(l->dir_fd, "work", err);
 	if (work < 0)
 		return -1;
-	return rootfs_plan_init(&l->plan, image_store_layers(l->e->images),
-	                        l->image.config.diff_ids, l->image.config.n_diff_ids, upper, work,
-	                        l->opts.rm ? ROOTFS_VOLATILE : 0, err);
+	if (rootfs_plan_init(&l->plan, image_store_layers(l->e->images), l->image.config.diff_ids,
+	                     l->image.config.n_diff_ids, upper, work,
+	                     l->opts.rm ? ROOTFS_VOLATILE : 0, err) < 0)
+		return -1;
+	skeleton = launch_skeleton_open(l->e, err);
+	return skeleton < 0 ? -1 : rootfs_plan_add_below(&l->plan, skeleton, err);
 }
 
 static bool cgroups_usable(const struct engine *e)

@@ -111,6 +111,21 @@ int rootfs_plan_init(struct rootfs_plan *plan, struct layer_store *store,
 	return 0;
 }
 
+int rootfs_plan_add_below(struct rootfs_plan *plan, int dir_fd, struct err *err)
+{
+	struct rootfs_layer below = {
+		.dir_fd = fd_dup(dir_fd), .erofs_fd = -1, .tar_fd = -1, .diff_fd = fd_dup(dir_fd)
+	};
+
+	plan->layers = xreallocarray(plan->layers, plan->n_layers + 1, sizeof(*plan->layers));
+	memmove(plan->layers + 1, plan->layers, plan->n_layers * sizeof(*plan->layers));
+	plan->layers[0] = below;
+	plan->n_layers++;
+	if (below.dir_fd < 0 || below.diff_fd < 0)
+		return err_sys(err, EBADF, "no directory below the layers");
+	return 0;
+}
+
 /* --- mounting --- */
 
 struct mounting {

@@ -39,6 +39,10 @@ int rootfs_plan_init(struct rootfs_plan *plan, struct layer_store *store,
                      const struct digest *diff_ids, size_t n_layers, int upper_fd, int work_fd,
                      unsigned flags, struct err *err);
 void rootfs_plan_done(struct rootfs_plan *plan);
+/* Merge a directory in below all layers: what the image lacks is seen from there. dir_fd: readable,
+ * borrowed (duplicated). For mount points, which would otherwise be made in the upper directory at
+ * every start. */
+int rootfs_plan_add_below(struct rootfs_plan *plan, int dir_fd, struct err *err);
 
 /* Needs CAP_SYS_ADMIN in the owner of the current mount namespace, whose mounts must not propagate
  * to the host (the caller made them private or slave). *ret_mount_fd: the detached root mount, to

@@ -176,3 +176,10 @@ nothing_left() {
     ok dhow rm "$a" $(cat "$T/ids")
     nothing_left
 }
+
+@test "a start writes nothing into the container's own layer" {
+    ok dhow create --name clean --network none busybox true
+    ok dhow start -a clean
+    [ -z "$(find "$T"/root/containers/*/upper -mindepth 1)" ]
+    ok dhow rm clean
+}

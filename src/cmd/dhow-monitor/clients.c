@@ -58,12 +58,13 @@ void clients_add(struct monitor *m, int fd)
 	close(fd); /* the client sees the end of the conversation before it began */
 }
 
-void clients_accept(struct monitor *m)
+bool clients_accept(struct monitor *m)
 {
 	int fd = accept4(m->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd >= 0)
 		clients_add(m, fd);
+	return fd >= 0;
 }
 
 static void client_drop(struct monitor *m, struct client *c)
@@ -370,8 +371,9 @@ static void client_serve_rest(struct monitor *m, struct client *c)
 
 void clients_finish(struct monitor *m, uint32_t exit_arg)
 {
-	for (size_t i = 0; m->listen_fd >= 0 && i < CLIENTS_MAX; i++)
-		clients_accept(m); /* who knocks only now hears of the end, too */
+	/* who knocks only now hears of the end, too */
+	for (size_t i = 0; m->listen_fd >= 0 && i < CLIENTS_MAX && clients_accept(m); i++)
+		;
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &m->clients[i];
 

@@ -106,7 +106,7 @@ bool config_parse(struct monitor *m, int argc, char **argv);
 
 /* clients.c */
 void clients_init(struct monitor *m);
-void clients_accept(struct monitor *m);
+bool clients_accept(struct monitor *m); /* whether there was one */
 void clients_add(struct monitor *m, int fd);
 void clients_event(struct monitor *m, uint32_t index, uint32_t events);
 void clients_input_taken(struct monitor *m); /* they may speak again */

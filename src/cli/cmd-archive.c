@@ -52,6 +52,8 @@ struct target {
 static int target_open(struct cmd_ctx *ctx, const char *path, enum archive_format format,
                        struct target *ret)
 {
+	struct stat st;
+
 	*ret = (struct target){ .fd = STDOUT_FILENO };
 	if (!path && format == ARCHIVE_OCI_DIR)
 		return err_set(&ctx->err, E_INVALID,
@@ -62,7 +64,10 @@ static int target_open(struct cmd_ctx *ctx, const char *path, enum archive_forma
 		err_set(&ctx->err, E_INVALID, "save: an archive is nothing for a terminal");
 		return err_hint(&ctx->err, "use --output FILE, or a pipe");
 	}
-	if (format == ARCHIVE_OCI_DIR) {
+	if (format != ARCHIVE_OCI_DIR && lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		/* a device, a FIFO or a link (/dev/stdout) is written to, never replaced */
+		ret->fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	} else if (format == ARCHIVE_OCI_DIR) {
 		if (mkdir(path, 0755) < 0 && errno != EEXIST)
 			return err_sys(&ctx->err, errno, "make directory '%s'", path);
 		ret->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

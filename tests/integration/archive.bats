@@ -174,3 +174,22 @@ comes_back() {
     store_is_sound
     ok dhow load -i "$T/whole.tar"
 }
+
+@test "save -o writes to a device, a FIFO or through a link; it never replaces one" {
+    image busybox
+    ln -s "$T/real.tar" "$T/link.tar"
+    touch "$T/real.tar"
+    ok dhow save -q -o "$T/link.tar" busybox
+    [ -L "$T/link.tar" ]
+    tar -tf "$T/real.tar" >/dev/null
+    mknod "$T/full" c 1 7 2>/dev/null || skip "cannot make a device"
+    fails 125 dhow save -q -o "$T/full" busybox
+    says "No space left on device"
+    [ -c "$T/full" ]
+    mkfifo "$T/fifo"
+    cat "$T/fifo" >"$T/through.tar" &
+    ok dhow save -q -o "$T/fifo" busybox
+    wait $!
+    [ -p "$T/fifo" ]
+    cmp "$T/through.tar" "$T/real.tar"
+}

@@ -253,9 +253,7 @@ static int join_cgroup(struct runtime_sandbox *s, unsigned wanted, struct err *e
 		if (cgroup_attach_in(&s->cgroup, s->cgroup.joined & ~born_into, s->pid, err) < 0)
 			return -1;
 	}
-	/* A failed send shows as the reason that the new process gives. */
-	(void)sync_send(s->sync_fd, 'c');
-	return 0;
+	return sync_tell(s->sync_fd, 'c', err);
 }
 
 /* ---- the conversation ---- */
@@ -268,8 +266,7 @@ static int run_caller_hooks(struct runtime_sandbox *s, struct err *err)
 	if (hooks_run(&s->spec->hooks[OCI_HOOK_PRESTART], "prestart", state, err) < 0 ||
 	    hooks_run(&s->spec->hooks[OCI_HOOK_CREATE_RUNTIME], "createRuntime", state, err) < 0)
 		return -1;
-	(void)sync_send(s->sync_fd, 'h');
-	return 0;
+	return sync_tell(s->sync_fd, 'h', err);
 }
 
 static int take_console(struct runtime_sandbox *s, int fd, struct err *err)

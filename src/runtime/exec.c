@@ -263,7 +263,8 @@ static int converse(struct exec *e, struct err *err)
 
 	if (cgroup_attach_in(&e->cgroup, e->cgroup.joined & ~born_into, e->pid, err) < 0)
 		return -1;
-	(void)sync_send(e->sync_fd, 'c');
+	if (sync_tell(e->sync_fd, 'c', err) < 0)
+		return -1;
 	for (;;) {
 		int fd = -1, r = sync_receive(e->sync_fd, &fd, err);
 
@@ -281,7 +282,8 @@ static int converse(struct exec *e, struct err *err)
 	}
 	if (e->ctx.limits_by_caller && process_limits(e->args->process, e->pid, false, err) < 0)
 		return -1;
-	(void)sync_send(e->sync_fd, 's');
+	if (sync_tell(e->sync_fd, 's', err) < 0)
+		return -1;
 	return sync_receive(e->sync_fd, NULL, err) < 0 ? -1 : 0;
 }
 

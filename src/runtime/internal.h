@@ -40,6 +40,9 @@ struct runtime_sandbox {
 /* sync.c */
 int sync_pair(int ret_fds[2]);
 int sync_send(int fd, char what);
+/* The same for who reads answers next: that the peer has ended is no error here, since its last
+ * message says why. */
+int sync_tell(int fd, char what, struct err *err);
 int sync_send_fd(int fd, char what, int passed_fd);
 void sync_send_err(int fd, const struct err *err);
 /* Next message: its byte, 0 at end of file, -1 with *err (an 'e' message becomes that error).

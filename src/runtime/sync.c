@@ -18,6 +18,15 @@ int sync_send(int fd, char what)
 	return send(fd, &what, 1, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
+int sync_tell(int fd, char what, struct err *err)
+{
+	int r = sync_send(fd, what);
+
+	if (r == 0 || r == -EPIPE || r == -ECONNRESET)
+		return 0;
+	return err_sys(err, -r, "send to the new process");
+}
+
 int sync_send_fd(int fd, char what, int passed_fd)
 {
 	union {

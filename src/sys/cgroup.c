@@ -265,6 +265,7 @@ static int make_path(enum cgroup_controller h, const char *path, unsigned contro
 		char name[NAME_MAX + 1];
 		size_t len;
 		AUTO_FD next = -1;
+		int r;
 
 		p += strspn(p, "/");
 		len = strcspn(p, "/");
@@ -281,13 +282,13 @@ static int make_path(enum cgroup_controller h, const char *path, unsigned contro
 		if (!*ret_made && errno != EEXIST)
 			return -errno;
 		next = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (next < 0)
-			return -errno;
-		if (h == cgroup_hierarchy_of(CGROUP_CPUSET) && h != CGROUP_UNIFIED) {
-			int r = fill_cpuset(dir, next);
-
-			if (r < 0)
-				return r;
+		r = next < 0 ? -errno : 0;
+		if (r == 0 && h == cgroup_hierarchy_of(CGROUP_CPUSET) && h != CGROUP_UNIFIED)
+			r = fill_cpuset(dir, next);
+		if (r < 0) {
+			if (*ret_made)
+				unlinkat(dir, name, AT_REMOVEDIR);
+			return r;
 		}
 		close(dir);
 		dir = TAKE_FD(next);

@@ -244,6 +244,15 @@ is_downloading() {
     says "none.json"
 }
 
+@test "an identity token is changed for an access token" {
+    fake --auth bearer --private
+    echo "{\"auths\":{\"$FAKE\":{\"identitytoken\":\"refresh-me\"}}}" >"$T/id.json"
+    ok dhow pull --authfile "$T/id.json" "$FAKE/a"
+    echo "{\"auths\":{\"$FAKE\":{\"identitytoken\":\"stale\"}}}" >"$T/id.json"
+    fails 125 dhow pull --authfile "$T/id.json" "$FAKE/b"
+    says "refuses the credentials"
+}
+
 @test "a credential helper is asked" {
     fake --auth basic
     mkdir -p "$T/helper"
@@ -268,6 +277,34 @@ is_downloading() {
     says "certificate is not trusted"
     ok dhow pull --cert-dir "$T/tls" "$FAKE/a"
     ok dhow pull --tls-verify=false "$FAKE/b"
+}
+
+@test "TLS: a client certificate is shown where the registry wants one" {
+    fake --tls "$T/mtls" --client-cert
+    mkdir -p "$T/certs"
+    cp "$T/mtls/ca.crt" "$T/certs/ca.crt"
+    fails 125 dhow pull --retry 1 --cert-dir "$T/certs" "$FAKE/a"
+    cp "$T/mtls/ca.crt" "$T/certs/me.cert"
+    fails 125 dhow pull --cert-dir "$T/certs" "$FAKE/a"
+    says "me.key"
+    cp "$T/mtls/key.pem" "$T/certs/me.key"
+    ok dhow pull --cert-dir "$T/certs" "$FAKE/a"
+}
+
+@test "a registry with an IPv6 address" {
+    fake --bind ::1
+    ok dhow pull "[::1]:${FAKE#*:}/a"
+    ok dhow inspect --type image "[::1]:${FAKE#*:}/a"
+}
+
+@test "an ordinary user pulls into directories of their own" {
+    require rootless
+    fake
+    ok udhow pull "$FAKE/a"
+    ok udhow images -q
+    [ "${#lines[@]}" -eq 1 ]
+    ok udhow system check
+    ok udhow rmi "$FAKE/a"
 }
 
 @test "http: on loopback by default, never with --tls-verify=true" {

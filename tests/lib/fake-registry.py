@@ -4,7 +4,7 @@
 It makes its own images: every repository has the same small one (two layers, the first of
 --layer-bytes incompressible bytes), tag "latest". Options say what goes wrong. Each request is
 one line in --log: METHOD PATH status=N range=... auth=...
-Prints nothing; writes its port to --port-file once it listens on 127.0.0.1.
+Prints nothing; writes its port to --port-file once it listens.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import io
 import json
 import os
 import random
+import socket
 import ssl
 import subprocess
 import tarfile
@@ -28,7 +29,7 @@ MANIFEST = OCI + "manifest.v1+json"
 INDEX = OCI + "index.v1+json"
 CONFIG = OCI + "config.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-USER, PASSWORD, TOKEN = "alice", "secret", "token-of-alice"
+USER, PASSWORD, TOKEN, REFRESH = "alice", "secret", "token-of-alice", "refresh-me"
 
 
 def digest(data):
@@ -258,9 +259,15 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def do_POST(self):
+        """OAuth2: a refresh token, which docker calls an identity token, for an access token."""
         length = int(self.headers.get("Content-Length", 0))
-        self.rfile.read(length)
-        self.token()
+        form = self.rfile.read(length).decode()
+        if "grant_type=refresh_token" not in form or f"refresh_token={REFRESH}" not in form:
+            self.error(401, "bad refresh token")
+            return
+        with self.server.lock:
+            token = f"{TOKEN}{self.server.tokens}"
+        self.answer(200, json.dumps({"access_token": token}).encode())
 
     def manifest(self, reference):
         args, content = self.server.args, self.server.content
@@ -355,6 +362,8 @@ def parse_args():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--arch", default="amd64")
     p.add_argument("--tls", help="directory for a self-signed certificate: ca.crt, key.pem")
+    p.add_argument("--client-cert", action="store_true", help="with --tls: the client must show the same certificate")
+    p.add_argument("--bind", default="127.0.0.1")
     p.add_argument("--auth", choices=["basic", "bearer"])
     p.add_argument("--private", action="store_true", help="no token without the password")
     p.add_argument("--realm")
@@ -390,7 +399,9 @@ class Server(ThreadingHTTPServer):
 
 def main():
     args = parse_args()
-    server = Server(("127.0.0.1", 0), Handler)
+    if ":" in args.bind:
+        Server.address_family = socket.AF_INET6
+    server = Server((args.bind, 0), Handler)
     server.args = args
     server.content = Content(args)
     server.lock = threading.Lock()
@@ -409,6 +420,9 @@ def main():
                 check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
+        if args.client_cert:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cert)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.scheme = "https"
     with open(args.port_file + ".new", "w", encoding="utf-8") as f:

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/xalloc.h"
@@ -78,13 +79,19 @@ static int load(const char *path, struct json_object **ret, struct err *err)
 	return 0;
 }
 
-static int save(const char *path, struct json_object *obj, struct err *err)
+static int save(const char *named, struct json_object *obj, struct err *err)
 {
+	/* a link stays a link; what it points at is replaced */
+	AUTO_FREE char *real = realpath(named, NULL);
+	const char *path = real ? real : named;
 	const char *slash = strrchr(path, '/');
 	AUTO_FREE char *dir = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
 	const char *text = json_text(obj, true);
 	AUTO_FD dir_fd = -1;
+	struct stat st;
 
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return err_set(err, E_INVALID, "keep credentials: '%s' is not a file", named);
 	if (dir[0] && dir_make_at(AT_FDCWD, dir, 0700, err) < 0)
 		return err_ctx(err, "keep credentials");
 	dir_fd = open(dir[0] ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -59,6 +59,15 @@ setup_file() {
     says "$T/broken.json"
 }
 
+@test "a link to the file stays one; a device is not replaced" {
+    ln -s "$T/more.json" "$T/link.json"
+    ok dhow login -u ci --password-stdin --authfile "$T/link.json" "$REGISTRY" <<<secret
+    [ -L "$T/link.json" ]
+    mknod "$T/null" c 1 3 2>/dev/null || skip "cannot make a device"
+    fails 125 dhow login -u ci --password-stdin --authfile "$T/null" "$REGISTRY" <<<secret
+    [ -c "$T/null" ]
+}
+
 @test "logout forgets one, or all" {
     ok dhow logout "$REGISTRY"
     says "Removed login credentials for $REGISTRY"

@@ -1,10 +1,13 @@
 /* One EROFS image as a detached mount: from the file itself, or through loop devices. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/loop.h>
-#include <stdbool.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "image/rootfs-internal.h"
@@ -34,6 +37,56 @@ int erofs_mount_file(int index_fd, int tar_fd, struct err *err)
 	int r = mount_erofs(fd_path(index_fd).s, fd_path(tar_fd).s);
 
 	return r < 0 ? err_sys(err, -r, "mount the layer's EROFS index") : r;
+}
+
+/* Whether loop device `name` shows the file with this path and inode number, as we attach it.
+ * Return an open fd, which also keeps the device attached, or -1. */
+static int loop_open_if(const char *name, const char *path, ino_t ino)
+{
+	char file[64], backing[PATH_MAX];
+	struct loop_info64 info;
+	AUTO_FD fd = -1, loop = -1;
+	ssize_t n;
+
+	snprintf(file, sizeof(file), "/sys/block/%.20s/loop/backing_file", name);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, backing, sizeof(backing));
+	if (n <= 0 || backing[n - 1] != '\n')
+		return -1;
+	backing[n - 1] = '\0';
+	if (strcmp(backing, path) != 0)
+		return -1;
+	snprintf(file, sizeof(file), "/dev/%.20s", name);
+	loop = open(file, O_RDONLY | O_CLOEXEC);
+	/* it may have become another file's meanwhile; from now on it cannot */
+	if (loop < 0 || ioctl(loop, LOOP_GET_STATUS64, &info) < 0 || info.lo_inode != ino ||
+	    info.lo_offset || info.lo_sizelimit || !(info.lo_flags & LO_FLAGS_READ_ONLY) ||
+	    !(info.lo_flags & LO_FLAGS_AUTOCLEAR))
+		return -1;
+	return TAKE_FD(loop);
+}
+
+/* The loop device that another container of the image has over this file, or -1. The kernel then
+ * gives both the same superblock: one cache, and no new devices for udev to look at. */
+static int loop_find(int fd)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink(fd_path(fd).s, path, sizeof(path) - 1);
+	struct dirent *de;
+	struct stat st;
+	int loop = -1;
+	DIR *dir;
+
+	if (n < 0 || fstat(fd, &st) < 0)
+		return -1;
+	path[n] = '\0';
+	dir = opendir("/sys/block");
+	while (dir && loop < 0 && (de = readdir(dir)))
+		if (!strncmp(de->d_name, "loop", 4))
+			loop = loop_open_if(de->d_name, path, st.st_ino);
+	if (dir)
+		closedir(dir);
+	return loop;
 }
 
 /* A free loop device over fd, read-only; its fd keeps it until the mount does. Not
@@ -75,10 +128,14 @@ int erofs_mount_loop(int index_fd, int tar_fd, struct err *err)
 
 	if (control < 0)
 		return err_sys(err, errno, "open '/dev/loop-control'");
-	index = loop_attach(control, index_fd);
+	index = loop_find(index_fd);
+	if (index < 0)
+		index = loop_attach(control, index_fd);
 	if (index < 0)
 		return err_sys(err, -index, "attach a loop device to the layer's index");
-	tar = loop_attach(control, tar_fd);
+	tar = loop_find(tar_fd);
+	if (tar < 0)
+		tar = loop_attach(control, tar_fd);
 	if (tar < 0)
 		return err_sys(err, -tar, "attach a loop device to the layer");
 	r = mount_erofs(fd_path(index).s, fd_path(tar).s);

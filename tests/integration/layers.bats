@@ -173,6 +173,25 @@ awkward() {
     rm -rf "$T/deep-root"
 }
 
+@test "containers of one image share its loop devices" {
+    [ -e /dev/loop-control ] || skip "no loop devices"
+    fixture busybox
+    mkdir -p "$T/shared"
+    id=$("$TOOL" import "$T/shared" erofs-loop "$DHOW_FIXTURES/busybox.tar")
+    here='grep -l layers/'$id' /sys/block/loop*/loop/backing_file | wc -l; stat -c %d mnt'
+    "$TOOL" mount "$T/shared" ro 1 "$here; touch $T/up; while [ ! -e $T/go ]; do sleep 0.05; done" "$id" \
+        3>&- >"$T/first" &
+    pid=$!
+    wait_for 10 test -e "$T/up"
+    ok "$TOOL" mount "$T/shared" ro 1 "$here" "$id"
+    touch "$T/go"
+    wait $pid
+    [ "$output" = "$(cat "$T/first")" ]
+    [ "${lines[0]}" -eq 2 ]
+    sleep 0.2
+    ! grep -q "$T/shared" /sys/block/loop*/loop/backing_file 2>/dev/null
+}
+
 @test "a store made as a directory can be mounted from an index later, and the other way round" {
     fixture busybox
     mkdir -p "$T/forms"

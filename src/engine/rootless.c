@@ -212,57 +212,64 @@ static int map_ids(pid_t pid, struct err *err)
 
 /* ---- the holder ---- */
 
-/* A process other than us in our user namespace: its pidfd, or -1. */
-static int find_member(void)
+static ino_t user_namespace(pid_t pid)
 {
-	struct stat own, st;
-	struct dirent *d;
-	DIR *dir = opendir("/proc");
-	int fd = -1;
+	struct stat st;
+	char path[64];
 
-	if (!dir || stat("/proc/self/ns/user", &own) < 0) {
-		if (dir)
-			closedir(dir);
-		return -1;
-	}
-	while (fd < 0 && (d = readdir(dir))) {
-		char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* A zombie is in its namespace for ever when its parent does not care. */
+static bool is_alive(pid_t pid)
+{
+	AUTO_FD pidfd = pidfd_open_pid(pid);
+
+	return pidfd >= 0 && pidfd_wait_exit(pidfd, 0) == 0;
+}
+
+/* A process other than us in this user namespace, or 0. */
+static pid_t find_member(ino_t ns)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *d;
+	pid_t found = 0;
+
+	while (dir && !found && (d = readdir(dir))) {
 		uint32_t pid;
 
-		if (parse_u32(d->d_name, &pid) < 0 || (pid_t)pid == getpid())
-			continue;
-		snprintf(path, sizeof(path), "/proc/%u/ns/user", pid);
-		if (stat(path, &st) < 0 || st.st_ino != own.st_ino)
-			continue;
-		fd = pidfd_open_pid((pid_t)pid);
+		if (parse_u32(d->d_name, &pid) == 0 && (pid_t)pid != getpid() &&
+		    user_namespace((pid_t)pid) == ns && is_alive((pid_t)pid))
+			found = (pid_t)pid;
 	}
-	closedir(dir);
-	return fd;
+	if (dir)
+		closedir(dir);
+	return found;
 }
 
 /* Live as long as somebody needs the namespace. Who has the lock is about to join. */
 static void NORETURN hold(int runroot_fd)
 {
 	AUTO_FD lock = openat(runroot_fd, LOCK_NAME, O_RDWR | O_CLOEXEC);
+	ino_t ns = user_namespace(getpid());
 	bool lingered = false;
 
 	for (;;) {
-		int member = find_member();
+		pid_t member = find_member(ns);
 
-		if (member >= 0) {
-			struct pollfd p = { .fd = member, .events = POLLIN };
+		if (member) {
+			AUTO_FD pidfd = pidfd_open_pid(member);
 
-			poll(&p, 1, -1);
-			close(member);
+			if (pidfd >= 0)
+				pidfd_wait_exit(pidfd, -1);
 			lingered = false;
 			continue;
 		}
 		if (lingered && flock(lock, LOCK_EX | LOCK_NB) == 0) {
 			/* one may have joined just before */
-			member = find_member();
-			if (member < 0)
+			if (!find_member(ns))
 				break;
-			close(member);
 			flock(lock, LOCK_UN);
 		}
 		poll(NULL, 0, LINGER_MS);
@@ -272,7 +279,8 @@ static void NORETURN hold(int runroot_fd)
 	_exit(0);
 }
 
-static void NORETURN holder_main(int runroot_fd, int said_fd, int go_fd)
+/* ns_fd: the namespace to hold; -1: a new one. */
+static void NORETURN holder_main(int runroot_fd, int ns_fd, int said_fd, int go_fd)
 {
 	char c = 0;
 	int e = 0, null;
@@ -281,7 +289,7 @@ static void NORETURN holder_main(int runroot_fd, int said_fd, int go_fd)
 	setsid();
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	if (unshare(CLONE_NEWUSER) < 0)
+	if (ns_fd >= 0 ? setns(ns_fd, CLONE_NEWUSER) < 0 : unshare(CLONE_NEWUSER) < 0)
 		e = errno;
 	/* our files in /proc must stay the user's, so that later commands can join */
 	prctl(PR_SET_DUMPABLE, 1);
@@ -312,11 +320,12 @@ static int holder_write(int runroot_fd, pid_t pid, struct err *err)
 
 	if (r < 0)
 		return err_sys(err, -r, "start time of process %d", (int)pid);
-	snprintf(text, sizeof(text), "%d %llu\n", (int)pid, (unsigned long long)start);
+	snprintf(text, sizeof(text), "%d %llu %llu\n", (int)pid, (unsigned long long)start,
+	         (unsigned long long)user_namespace(pid));
 	return file_write_atomic_at(runroot_fd, HOLDER_FILE, text, strlen(text), 0600, 0, err);
 }
 
-static int holder_start(int runroot_fd, pid_t *ret_pid, struct err *err)
+static int holder_start(int runroot_fd, int ns_fd, pid_t *ret_pid, struct err *err)
 {
 	int said[2], go[2], e = 0;
 	pid_t pid;
@@ -332,7 +341,7 @@ static int holder_start(int runroot_fd, pid_t *ret_pid, struct err *err)
 	if (pid == 0) {
 		close(said[0]);
 		close(go[1]);
-		holder_main(runroot_fd, said[1], go[0]);
+		holder_main(runroot_fd, ns_fd, said[1], go[0]);
 	}
 	close(said[1]);
 	close(go[0]);
@@ -348,7 +357,7 @@ static int holder_start(int runroot_fd, pid_t *ret_pid, struct err *err)
 		err_sys(err, e, "make a user namespace");
 		return err_hint(err, "user namespaces must be allowed to ordinary users");
 	}
-	if (map_ids(pid, err) < 0 || holder_write(runroot_fd, pid, err) < 0) {
+	if ((ns_fd < 0 && map_ids(pid, err) < 0) || holder_write(runroot_fd, pid, err) < 0) {
 		close(TAKE_FD(go_fd));
 		waitpid(pid, NULL, 0);
 		return -1;
@@ -358,37 +367,74 @@ static int holder_start(int runroot_fd, pid_t *ret_pid, struct err *err)
 	return 0;
 }
 
-/* The living holder's pid, or 0. */
-static pid_t holder_find(int runroot_fd)
+/* Whether a process's user namespace maps our id to 0, and more: one of ours. */
+static bool maps_us(pid_t pid)
 {
 	AUTO_FREE char *text = NULL;
-	unsigned long long start;
+	char path[64];
+	uint32_t inside, outside, count;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
+	return file_read_at(AT_FDCWD, path, 65536, &text, &len, ERR_IGNORE) == 0 &&
+	       sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 &&
+	       outside == getuid() && count == 1;
+}
+
+/* The living holder's pid, or 0. Without it (killed) a container or command may still be in the
+ * namespace: *ret_member is one of them, or 0. */
+static pid_t holder_find(int runroot_fd, pid_t *ret_member)
+{
+	AUTO_FREE char *text = NULL;
+	unsigned long long start, ns;
 	uint64_t now;
 	size_t len;
 	int pid;
 
+	*ret_member = 0;
 	if (file_read_at(runroot_fd, HOLDER_FILE, 64, &text, &len, ERR_IGNORE) < 0 ||
-	    sscanf(text, "%d %llu", &pid, &start) != 2 || pid <= 0 ||
-	    process_start_time(pid, &now) < 0 || now != start)
+	    sscanf(text, "%d %llu %llu", &pid, &start, &ns) != 3 || pid <= 0)
 		return 0;
-	return pid;
+	if (process_start_time(pid, &now) == 0 && now == start && is_alive(pid) &&
+	    user_namespace(pid) == (ino_t)ns)
+		return pid;
+	*ret_member = find_member((ino_t)ns);
+	if (*ret_member && !maps_us(*ret_member))
+		*ret_member = 0;
+	return 0;
+}
+
+static int open_namespace(pid_t pid, struct err *err)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "open the user namespace '%s'", path);
+	return fd;
 }
 
 static int join(int runroot_fd, int lock_fd, struct err *err)
 {
 	AUTO_FD ns = -1;
-	char path[64];
-	pid_t pid;
+	pid_t holder, member;
 
 	if (flock(lock_fd, LOCK_EX) < 0)
 		return err_sys(err, errno, "lock '%s'", LOCK_NAME);
-	pid = holder_find(runroot_fd);
-	if (!pid && holder_start(runroot_fd, &pid, err) < 0)
+	holder = holder_find(runroot_fd, &member);
+	if (holder || member) {
+		ns = open_namespace(holder ?: member, err);
+		if (ns < 0)
+			return -1;
+	}
+	if (!holder && holder_start(runroot_fd, ns, &holder, err) < 0)
 		return -1;
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-	ns = open(path, O_RDONLY | O_CLOEXEC);
 	if (ns < 0)
-		return err_sys(err, errno, "open the user namespace '%s'", path);
+		ns = open_namespace(holder, err);
+	if (ns < 0)
+		return -1;
 	if (setns(ns, CLONE_NEWUSER) < 0)
 		return err_sys(err, errno, "enter the user namespace");
 	/* a member now, which the holder sees: the lock has done its work */

@@ -3,9 +3,9 @@
  * The first command of a user makes it: uid 0 inside is the user, 1.. are the subordinate ids of
  * /etc/subuid and /etc/subgid, mapped by newuidmap(1) and newgidmap(1). A small holder process
  * keeps it for as long as a container or a command is in it and a few seconds more, so that later
- * commands join the same one (RUNROOT/userns, "PID STARTTIME"). Inside, the whole engine works as
- * it does for root; what the kernel still refuses (bridge, cgroups not delegated, mknod) is refused
- * by name.
+ * commands join the same one (RUNROOT/userns, "PID STARTTIME NAMESPACE"). Inside, the whole engine
+ * works as it does for root; what the kernel still refuses (bridge, cgroups not delegated, mknod)
+ * is refused by name.
  *
  * Call rootless_enter() first thing in main(), with one thread, before any state is opened. */
 #pragma once

@@ -120,6 +120,20 @@ box() {
     wait_for 5 test ! -d "/proc/$holder"
 }
 
+@test "the holder may be killed: containers and commands find each other all the same" {
+    id=$(udhow run -d busybox sleep 100)
+    ok udhow exec "$id" readlink /proc/self/ns/user
+    namespace=$output
+    kill -9 "$(cut -d' ' -f1 "$T/xdg/dhow/userns")"
+    ok udhow exec "$id" readlink /proc/self/ns/user
+    [ "$output" = "$namespace" ]
+    ok box busybox readlink /proc/self/ns/user
+    [ "$output" = "$namespace" ]
+    ok udhow stop -t 0 "$id"
+    ok udhow rm "$id"
+    wait_for 15 test ! -e "$T/xdg/dhow/userns"
+}
+
 @test "a user without subordinate ids is told what to do" {
     mkdir -p "$T/nosub"
     chown 54321 "$T/nosub"

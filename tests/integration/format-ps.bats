@@ -3,8 +3,8 @@
 load ../lib/helpers
 
 setup_file() {
-    require root
     common_setup_file
+    require root
     image busybox
     dhow run -d --name web --network none -l team=blue -l app=a busybox sh -c 'echo started; exec sleep 1000'
     dhow run --name job --network none -l team=red busybox sh -c 'exit 3' || true

@@ -146,7 +146,8 @@ int cp_enter(struct engine *e, const char *id, int *ret_root_fd, struct err *err
 		return err_sys(err, errno, "enter the root of the container");
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	*ret_root_fd = TAKE_FD(root);
-	/* held to the end of this process: a start meanwhile would mount the same upper layer twice */
+	/* held to the end of this process: a start meanwhile would mount the same upper layer twice
+	 */
 	TAKE_FD(lock);
 	return 0;
 }

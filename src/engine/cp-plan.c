@@ -103,6 +103,10 @@ int cp_place(const struct cp_source *src, const struct cp_target *dst, struct cp
 	}
 	if (cp_wants_directory(dst->path))
 		return err_set(err, E_INVALID, "'%s' is not a directory", dst->path);
+	if (!S_ISREG(dst->mode)) {
+		err_set(err, E_INVALID, "'%s' is a device, pipe or socket", dst->path);
+		return err_hint(err, "copy to '-' for standard output");
+	}
 	if (is_dir)
 		return err_set(err, E_INVALID, "cannot copy directory '%s' to file '%s'", src->path,
 		               dst->path);

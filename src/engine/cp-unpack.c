@@ -144,6 +144,8 @@ static int make_room(struct unpack *u, const char *base, struct err *err)
 	if (S_ISDIR(st.st_mode))
 		return err_set(err, E_EXISTS, "'%s' is a directory, what is copied is not",
 		               u->name);
+	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return err_set(err, E_EXISTS, "'%s' is a device, pipe or socket", u->name);
 	/* never written through: it may be a hard link or a link to elsewhere */
 	if (unlinkat(u->parent_fd, base, 0) < 0 && errno != EBUSY && errno != ENOENT)
 		return err_sys(err, errno, "replace '%s'", u->name);

@@ -77,6 +77,8 @@ static const struct {
 	{ "/", S_IFDIR, "/x", S_IFDIR, "/x", "" },
 	{ "a/l", S_IFLNK, "/x", S_IFDIR, "/x", "l" },
 	{ "a/f", S_IFREG, "/x/..", 0, NULL, NULL },
+	{ "a/f", S_IFREG, "/x/null", S_IFCHR, NULL, NULL },
+	{ "a/f", S_IFREG, "/x/pipe", S_IFIFO, NULL, NULL },
 };
 
 START_TEST(copies_go_where_docker_puts_them)
@@ -167,6 +169,20 @@ START_TEST(directories_and_files_do_not_replace_each_other)
 	CHECK_ERR(E_EXISTS, copy("in/f", "f", "out", 0));
 	put("out/d", "x");
 	CHECK_ERR(E_EXISTS, copy("in", "d", "out", 0));
+	teardown();
+}
+END_TEST
+
+START_TEST(what_is_no_file_is_not_replaced)
+{
+	struct stat st;
+
+	setup();
+	put("in/f", "x");
+	ck_assert_int_eq(mkfifoat(root, "out/f", 0600), 0);
+	CHECK_ERR(E_EXISTS, copy("in/f", "f", "out", 0));
+	ck_assert_int_eq(fstatat(root, "out/f", &st, 0), 0);
+	ck_assert(S_ISFIFO(st.st_mode));
 	teardown();
 }
 END_TEST

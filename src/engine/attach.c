@@ -190,7 +190,8 @@ static int take_signals(struct pump *p, struct err *err)
 		if (container_pidfd(p->e, p->id, &pid, &pidfd, ERR_IGNORE) == 0)
 			pidfd_signal(pidfd, signal);
 		engine_release(p->e);
-		/* a first process without a handler ignores them: let the user go, as docker does */
+		/* a first process without a handler ignores them: let the user go, as docker does
+		 */
 		if (signal == SIGINT || signal == SIGTERM)
 			p->interrupts++;
 		if (p->interrupts == INTERRUPTS_MAX) {

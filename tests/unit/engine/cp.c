@@ -230,5 +230,5 @@ END_TEST
 
 TEST_MAIN("cp", containers_are_told_from_paths, copies_go_where_docker_puts_them,
           a_tree_arrives_as_it_was, files_are_replaced_never_written_through,
-          directories_and_files_do_not_replace_each_other, a_link_on_the_way_is_refused_on_the_host,
-          a_link_on_the_way_stays_inside_the_root)
+          directories_and_files_do_not_replace_each_other, what_is_no_file_is_not_replaced,
+          a_link_on_the_way_is_refused_on_the_host, a_link_on_the_way_stays_inside_the_root)

@@ -125,6 +125,24 @@ id_of() {
     [ "${lines[1]}" = "<missing>" ]
 }
 
+@test "pull, rmi and prune side by side get along, and leave a sound store" {
+    local name end=$((SECONDS + 5)) pids=
+    fake --layer-bytes 200000
+    for name in a b a; do
+        while [ $SECONDS -lt $end ]; do
+            dhow pull -q "$FAKE/$name" || echo failed
+            dhow rmi -f "$FAKE/$name" 2>&1 | grep -v -e '^Untagged' -e '^Deleted' -e 'no such image' || true
+            [ $((RANDOM % 3)) -ne 0 ] || dhow image prune -f | grep dhow: || true
+        done 3>&- >"$T/side-$name-$RANDOM" 2>&1 &
+        pids+=" $!"
+    done
+    # shellcheck disable=SC2086 # a list
+    wait $pids
+    run grep -h -v '^[0-9a-f]*$' "$T"/side-*
+    [ -z "$output" ] || { echo "$output"; return 1; }
+    store_is_sound
+}
+
 @test "check finds what is missing, damaged or too much, and repairs it" {
     local tar
     ok dhow system check

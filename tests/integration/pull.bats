@@ -390,6 +390,24 @@ is_downloading() {
     store_is_sound
 }
 
+@test "killed at any system call that changes the store: sound, and nothing half done" {
+    require strace
+    local call limit n
+    fake --layer-bytes 100000
+    for call in renameat:7 fsync:8 fdatasync:3 unlinkat:6 pwrite64:8 mkdirat:6 flock:5 ftruncate:1; do
+        limit=${call#*:}
+        for ((n = 1; n <= limit; n++)); do
+            rm -rf "$T/kill"
+            strace -f -o /dev/null -e trace="${call%:*}" -e inject="${call%:*}:signal=KILL:when=$n" \
+                "$BUILD/dhow" --root "$T/kill" --runroot "$T/kill-run" pull -q "$FAKE/a" >/dev/null 2>&1 || true
+            run "$BUILD/dhow" --root "$T/kill" --runroot "$T/kill-run" system check
+            [ "$output" = "The store is sound." ] || { echo "$call $n: $output"; return 1; }
+            [ -z "$(find "$T/kill/leases" -type f; find "$T/kill/layers" -name 'tmp-*')" ] || { echo "$call $n: left"; return 1; }
+        done
+    done
+    ok "$BUILD/dhow" --root "$T/kill" --runroot "$T/kill-run" pull -q "$FAKE/a"
+}
+
 @test "an interrupted pull says so, exits 130 and leaves a sound store" {
     fake --rate 300000
     dhow pull "$FAKE/a" >"$T/out" 2>&1 3>&- &

@@ -90,7 +90,7 @@ START_TEST(bad_names_are_refused)
 		"../../etc",
 		"a.b/../c",
 		HEX64,
-		"a@sha512:" HEX64,
+		("a@sha512:" HEX64),
 		"a@md5:00112233445566778899aabbccddeeff",
 	};
 

@@ -376,7 +376,13 @@ static int mount_overlay(struct mounting *m)
 	if (r == -E2BIG)
 		return err_set(m->err, E_LIMIT,
 		               "%zu layers are more than this kernel's overlay takes", m->n_lowers);
-	return r < 0 ? err_sys(m->err, -r, "%s", step) : r;
+	if (r >= 0)
+		return r;
+	err_sys(m->err, -r, "%s", step);
+	if (r == -EINVAL && m->upper_fd >= 0)
+		return err_hint(m->err, "the file system below --root may not be able to hold an "
+		                        "overlay's upper directory: overlayfs and NFS cannot");
+	return -1;
 }
 
 /* The mark of an earlier volatile mount, for which the kernel refuses another one. Its data is in

@@ -21,8 +21,8 @@
 void rootfs_plan_done(struct rootfs_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_layers; i++) {
-		int fds[] = { plan->layers[i].dir_fd, plan->layers[i].erofs_fd,
-			      plan->layers[i].tar_fd, plan->layers[i].diff_fd };
+		int fds[] = { plan->layers[i].dir_fd, plan->layers[i].mount_fd,
+			      plan->layers[i].diff_fd };
 
 		for (size_t f = 0; f < ARRAY_LEN(fds); f++)
 			if (fds[f] >= 0)
@@ -36,57 +36,79 @@ void rootfs_plan_done(struct rootfs_plan *plan)
 	*plan = ROOTFS_PLAN_INIT;
 }
 
-/* The index and the tar, or the directory, whichever this process can mount. Return 0, or 1 when
- * the layer does not have that form (yet). */
-static int open_form(struct rootfs_layer *l, bool is_dir, const struct digest *diff_id,
-                     struct err *err)
+/* From the file where the kernel can, else over loop devices. Return the mount's fd, or -1. */
+static int mount_index(int index_fd, int tar_fd, bool by_loop, struct err *err)
 {
+	if (!by_loop) {
+		int fd = erofs_mount_file(index_fd, tar_fd, err);
+
+		if (fd >= 0 || err->sys != ENOTBLK)
+			return fd;
+	}
+	return erofs_mount_loop(index_fd, tar_fd, err);
+}
+
+/* Mount the index, or open the directory, whichever this process can use. Return 0, or 1 when the
+ * layer does not have that form (yet). */
+static int open_form(struct rootfs_layer *l, bool is_dir, bool by_loop,
+                     const struct digest *diff_id, struct err *err)
+{
+	AUTO_FD index = -1, tar = -1;
+
 	if (is_dir) {
 		l->diff_fd = openat(l->dir_fd, LAYER_DIFF,
 		                    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (l->diff_fd >= 0)
 			return 0;
 	} else {
-		l->erofs_fd = openat(l->dir_fd, LAYER_INDEX, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-		if (l->erofs_fd >= 0) {
-			l->tar_fd = openat(l->dir_fd, LAYER_TAR, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-			if (l->tar_fd >= 0)
-				return 0;
+		index = openat(l->dir_fd, LAYER_INDEX, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (index >= 0)
+			tar = openat(l->dir_fd, LAYER_TAR, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (tar >= 0) {
+			l->mount_fd = mount_index(index, tar, by_loop, err);
+			return l->mount_fd < 0 ? -1 : 0;
 		}
 	}
 	if (errno == ENOENT)
 		return 1;
-	return err_sys(err, errno, "open layer %s", digest_format(diff_id).s);
+	return err_sys(err, errno, "open its files");
 }
 
 static int open_layer(struct layer_store *store, const struct digest *diff_id, bool is_userns,
-                      struct rootfs_layer *l, struct err *err)
+                      bool by_loop, struct rootfs_layer *l, struct err *err)
 {
 	enum layer_mode mode;
 	int r;
 
-	*l = (struct rootfs_layer){ -1, -1, -1, -1 };
+	*l = (struct rootfs_layer){ -1, -1, -1 };
 	l->dir_fd = layer_dir_open(store, diff_id, err);
 	if (l->dir_fd < 0)
 		return -1;
 	/* the common case asks nothing about modes */
-	r = open_form(l, is_userns || store->mode == LAYER_MODE_DIR, diff_id, err);
-	if (r <= 0)
-		return r;
-	if (layer_store_mode(store, &mode, NULL, err) < 0)
-		return -1;
-	if (layer_form_ensure(store, l->dir_fd, mode, err) < 0)
-		return err_ctx(err, "layer %s", digest_format(diff_id).s);
-	r = open_form(l, mode == LAYER_MODE_DIR, diff_id, err);
+	r = open_form(l, is_userns || store->mode == LAYER_MODE_DIR, by_loop, diff_id, err);
+	if (r > 0) {
+		if (layer_store_mode(store, &mode, NULL, err) < 0)
+			return -1;
+		r = layer_form_ensure(store, l->dir_fd, mode, err);
+		if (r == 0)
+			r = open_form(l, mode == LAYER_MODE_DIR, by_loop, diff_id, err);
+	}
 	if (r > 0)
-		return err_set(err, E_CORRUPT, "layer %s is incomplete in the store",
-		               digest_format(diff_id).s);
-	return r;
+		r = err_set(err, E_CORRUPT, "it is incomplete in the store");
+	return r < 0 ? err_ctx(err, "layer %s", digest_format(diff_id).s) : 0;
 }
 
 int rootfs_plan_init(struct rootfs_plan *plan, struct layer_store *store,
                      const struct digest *diff_ids, size_t n_layers, int upper_fd, int work_fd,
                      unsigned flags, struct err *err)
+{
+	return rootfs_plan_init_forced(plan, store, diff_ids, n_layers, upper_fd, work_fd, flags, 0,
+	                               err);
+}
+
+int rootfs_plan_init_forced(struct rootfs_plan *plan, struct layer_store *store,
+                            const struct digest *diff_ids, size_t n_layers, int upper_fd,
+                            int work_fd, unsigned flags, unsigned force, struct err *err)
 {
 	AUTO(rootfs_plan_done) struct rootfs_plan p = ROOTFS_PLAN_INIT;
 	bool is_userns = is_in_user_namespace();
@@ -103,7 +125,8 @@ int rootfs_plan_init(struct rootfs_plan *plan, struct layer_store *store,
 	p.layers = xreallocarray(NULL, n_layers, sizeof(*p.layers));
 	for (size_t i = 0; i < n_layers; i++) {
 		p.n_layers = i + 1;
-		if (open_layer(store, &diff_ids[i], is_userns, &p.layers[i], err) < 0)
+		if (open_layer(store, &diff_ids[i], is_userns, force & ROOTFS_FORCE_LOOP,
+		               &p.layers[i], err) < 0)
 			return -1;
 	}
 	*plan = p;
@@ -113,9 +136,9 @@ int rootfs_plan_init(struct rootfs_plan *plan, struct layer_store *store,
 
 int rootfs_plan_add_below(struct rootfs_plan *plan, int dir_fd, struct err *err)
 {
-	struct rootfs_layer below = {
-		.dir_fd = fd_dup(dir_fd), .erofs_fd = -1, .tar_fd = -1, .diff_fd = fd_dup(dir_fd)
-	};
+	struct rootfs_layer below = { .dir_fd = fd_dup(dir_fd),
+		                      .mount_fd = -1,
+		                      .diff_fd = fd_dup(dir_fd) };
 
 	plan->layers = xreallocarray(plan->layers, plan->n_layers + 1, sizeof(*plan->layers));
 	memmove(plan->layers + 1, plan->layers, plan->n_layers * sizeof(*plan->layers));
@@ -181,30 +204,16 @@ static int attach(struct mounting *m, const struct rootfs_layer *l, int mount_fd
 	return 0;
 }
 
-static int open_lower(struct mounting *m, const struct rootfs_layer *l)
-{
-	int fd;
-
-	if (l->diff_fd >= 0)
-		return reopen_dir(m, l->diff_fd, "layer");
-	if (!(m->force & ROOTFS_FORCE_LOOP)) {
-		fd = erofs_mount_file(l->erofs_fd, l->tar_fd, m->err);
-		if (fd >= 0 || m->err->sys != ENOTBLK)
-			return fd;
-		m->force |= ROOTFS_FORCE_LOOP;
-	}
-	return erofs_mount_loop(l->erofs_fd, l->tar_fd, m->err);
-}
-
 static int open_lowers(struct mounting *m)
 {
 	m->lowers = xreallocarray(NULL, m->plan->n_layers, sizeof(*m->lowers));
 	for (; m->n_lowers < m->plan->n_layers; m->n_lowers++) {
 		const struct rootfs_layer *l = &m->plan->layers[m->n_lowers];
-		int fd = open_lower(m, l);
+		int fd = l->diff_fd >= 0 ? reopen_dir(m, l->diff_fd, "layer") : fd_dup(l->mount_fd);
 
 		if (fd < 0)
-			return -1;
+			return l->diff_fd >= 0 ? -1
+			                       : err_sys(m->err, -fd, "duplicate a layer's mount");
 		m->lowers[m->n_lowers] = fd;
 	}
 	return 0;
@@ -367,7 +376,7 @@ static int mount_overlay(struct mounting *m)
 		if (way & ROOTFS_FORCE_ATTACH && !attached && attach_lowers(m) < 0)
 			return -1;
 		attached = attached || (way & ROOTFS_FORCE_ATTACH);
-		m->force = (m->force & ROOTFS_FORCE_LOOP) | way;
+		m->force = way;
 		r = way & ROOTFS_FORCE_MOUNT2 ? overlay_by_mount(m, &step)
 		                              : overlay_by_fsopen(m, &step);
 		if (r >= 0 || (r != -EINVAL && r != -EBADF && r != -EOPNOTSUPP))
@@ -431,7 +440,7 @@ int rootfs_mount_forced(const struct rootfs_plan *plan, unsigned force, int *ret
 	if (m.work_fd >= 0)
 		close(m.work_fd);
 	if (fd < 0)
-		return err_ctx(err, "mount the root file system");
+		return -1;
 	*ret_mount_fd = fd;
 	return 0;
 }

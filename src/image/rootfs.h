@@ -1,9 +1,11 @@
 /* rootfs: mounting a container's root file system from stored layers.
  *
- * The plan opens everything in the parent; rootfs_mount() runs in the container's child, inside
- * its new mount namespace and before pivot_root, and only does system calls. No mount is ever made
- * in the host's mount namespace: when the container's namespace dies, so do its mounts and
- * (auto-clearing) loop devices. */
+ * The plan mounts each EROFS layer in the parent, attached nowhere: a detached mount is an fd, seen
+ * by nobody and gone with it, and the container's device cgroup, which the child may be in already,
+ * has no say in loop devices. rootfs_mount() runs in the container's child, inside its new mount
+ * namespace and before pivot_root, and only does system calls. No mount is ever made in the host's
+ * mount namespace: when the container's namespace dies, so do its mounts and (auto-clearing) loop
+ * devices. */
 #pragma once
 #include "base/err.h"
 #include "codec/digest.h"
@@ -19,9 +21,8 @@ enum rootfs_flags {
 
 struct rootfs_layer {
 	int dir_fd;   /* ROOT/layers/HEX: mount point where a detached lower cannot be used */
-	int erofs_fd; /* -1 when extracted */
-	int tar_fd;   /* -1 when extracted */
-	int diff_fd;  /* -1 unless extracted */
+	int mount_fd; /* the mounted EROFS index; -1 when extracted */
+	int diff_fd;  /* the extracted tree; -1 when mounted */
 };
 
 struct rootfs_plan {

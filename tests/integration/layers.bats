@@ -218,6 +218,27 @@ awkward() {
     [ -z "$left" ]
 }
 
+@test "containers run over loop devices, which go with them" {
+    [ -e /dev/loop-control ] || skip "no loop devices"
+    [ -x "$BUILD/dhow" ] || skip "dhow is not built"
+    fixture busybox
+    mkdir -p "$T/loops"
+    mount -t tmpfs -o size=64m tmpfs "$T/loops"
+    mkdir "$T/loops/root"
+    looped() { "$BUILD/dhow" --root "$T/loops/root" --runroot "$T/loops/run" "$@"; }
+    life() {
+        looped import "$DHOW_FIXTURES/busybox.tar" b && looped run --rm --network none b cat /etc/passwd &&
+            looped run -d --name c --network none b sleep 60 && looped exec c ls /bin/sh && looped rm -f c
+    }
+    run life
+    sleep 0.3
+    left=$(grep -l "$T/loops" /sys/block/loop*/loop/backing_file 2>/dev/null || true)
+    umount "$T/loops"
+    [ "$status" -eq 0 ]
+    says /bin/sh
+    [ -z "$left" ]
+}
+
 @test "a damaged tar and a damaged index are found" {
     mkdir -p "$T/damage"
     id=$("$TOOL" import "$T/damage" erofs "$DHOW_FIXTURES/busybox.tar")

@@ -155,7 +155,7 @@ static int cmd_mount(int argc, char **argv)
 		return fail();
 	upper = openat(root, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	work = openat(root, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (rootfs_plan_init(&plan, store, ids, (size_t)n, upper, work, flags, &e) < 0)
+	if (rootfs_plan_init_forced(&plan, store, ids, (size_t)n, upper, work, flags, way, &e) < 0)
 		return fail();
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
 		err_sys(&e, errno, "unshare");

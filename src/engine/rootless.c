@@ -279,6 +279,23 @@ static void NORETURN hold(int runroot_fd)
 	_exit(0);
 }
 
+/* What ps shows would be the command that happened to be the first: say what it is instead, as far
+ * as there is room in the memory of its arguments. */
+static void rename_holder(int runroot_fd)
+{
+	AUTO_FREE char *old = NULL;
+	char path[4096] = "", *name = program_invocation_name;
+	size_t room;
+
+	if (file_read_at(AT_FDCWD, "/proc/self/cmdline", 65536, &old, &room, ERR_IGNORE) < 0 ||
+	    !name || strcmp(name, old) != 0)
+		return;
+	if (readlink(fd_path(runroot_fd).s, path, sizeof(path) - 1) < 0)
+		path[0] = '\0';
+	memset(name, 0, room);
+	snprintf(name, room, "dhow-userns %s", path);
+}
+
 /* ns_fd: the namespace to hold; -1: a new one. */
 static void NORETURN holder_main(int runroot_fd, int ns_fd, int said_fd, int go_fd)
 {
@@ -294,6 +311,7 @@ static void NORETURN holder_main(int runroot_fd, int ns_fd, int said_fd, int go_
 	/* our files in /proc must stay the user's, so that later commands can join */
 	prctl(PR_SET_DUMPABLE, 1);
 	prctl(PR_SET_NAME, "dhow-userns");
+	rename_holder(runroot_fd);
 	if (fd_write_all(said_fd, &e, sizeof(e)) < 0 || e)
 		_exit(1);
 	close(said_fd);

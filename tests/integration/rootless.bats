@@ -9,6 +9,8 @@ setup_file() {
 }
 
 teardown_file() {
+    # the namespace's holder stays for a few seconds after the last command
+    wait_for 20 test ! -e "$T/xdg/dhow/userns"
     common_teardown_file
 }
 
@@ -37,6 +39,17 @@ box() {
     ok box -v data:/data busybox stat -c %u /data/f
     [ "$output" = 77 ]
     ok udhow volume rm data
+}
+
+@test "a real Debian: set-id programs, owners, accounts" {
+    uimage debian
+    ok box debian bash -c 'stat -c "%u:%g %a" /etc/shadow /usr/bin/passwd; useradd -m jo; su jo -c "touch ~/x; id -u"; stat -c %U /home/jo/x'
+    [ "${lines[0]}" = "0:42 640" ]
+    [ "${lines[1]}" = "0:0 4755" ]
+    [ "${lines[2]}" = 1000 ]
+    [ "${lines[3]}" = jo ]
+    fails 1 box -u nobody debian cat /etc/shadow
+    ok udhow rmi debian
 }
 
 @test "exec, cp, logs, stop, rm" {

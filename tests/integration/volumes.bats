@@ -113,3 +113,15 @@ box() {
     fails 125 box --mount type=bind,dst=/x busybox true
     fails 125 box --mount type=volume,dst=/x,volume-driver=nfs busybox true
 }
+
+@test "containers that start at once fill a fresh volume once" {
+    for i in 1 2 3 4 5 6; do
+        box -v together:/etc busybox sh -c 'cat /etc/passwd | wc -l' >"$T/lines$i" 2>&1 3>&- &
+    done
+    wait
+    want=$(box busybox sh -c 'cat /etc/passwd | wc -l')
+    for i in 1 2 3 4 5 6; do
+        [ "$(cat "$T/lines$i")" = "$want" ]
+    done
+    dhow volume rm together
+}

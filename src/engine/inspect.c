@@ -169,6 +169,17 @@ static void add_sizes(struct json_object *obj, struct engine *e, const struct co
 	json_add_u64(obj, "SizeRootFs", rw + image->size);
 }
 
+/* Key, and name below dir. */
+static void add_paths(struct json_object *obj, const char *dir, const char *const paths[][2],
+                      size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, paths[i][1]);
+
+		json_add_str(obj, paths[i][0], path);
+	}
+}
+
 static int add_all(struct json_object *obj, struct engine *e, const struct container_row *row,
                    const struct container_options *opts, const struct image *image, bool with_size,
                    struct err *err)
@@ -179,6 +190,8 @@ static int add_all(struct json_object *obj, struct engine *e, const struct conta
 		                                { "HostnamePath", "hostname" },
 		                                { "HostsPath", "hosts" },
 		                                { "LogPath", "ctr.log" } };
+	static const char *const layer_dirs[][2] = { { "UpperDir", "upper" },
+		                                     { "WorkDir", "work" } };
 	AUTO_FREE char *name = NULL;
 	struct json_object *driver;
 
@@ -189,11 +202,7 @@ static int add_all(struct json_object *obj, struct engine *e, const struct conta
 	add_state(obj, row);
 	json_add_str(obj, "Image", row->image_id);
 	json_add_str(obj, "ImageName", row->image);
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		AUTO_FREE char *path = xasprintf("%s/%s", dir, files[i][1]);
-
-		json_add_str(obj, files[i][0], path);
-	}
+	add_paths(obj, dir, files, ARRAY_LEN(files));
 	name = xasprintf("/%s", row->name); /* docker's way of writing it */
 	json_add_str(obj, "Name", name);
 	json_add_i64(obj, "RestartCount", row->restart_count);
@@ -201,7 +210,7 @@ static int add_all(struct json_object *obj, struct engine *e, const struct conta
 	json_add_str(obj, "Platform", "linux");
 	driver = json_add_object(obj, "GraphDriver");
 	json_add_str(driver, "Name", "overlay");
-	json_add_str(json_add_object(driver, "Data"), "UpperDir", dir);
+	add_paths(json_add_object(driver, "Data"), dir, layer_dirs, ARRAY_LEN(layer_dirs));
 	if (inspect_add_host_config(obj, opts, row, err) < 0)
 		return -1;
 	add_mounts(obj, e, opts, &image->config);

@@ -298,6 +298,16 @@ static int start_container_hooks(struct runtime_sandbox *s, struct err *err)
 	return hooks_run(h, "startContainer", state, err);
 }
 
+/* The specification lets a container without a process be created, but not be started. */
+static int wait_for_nothing(struct runtime_sandbox *s, struct err *err)
+{
+	if (sync_send(s->child_sync_fd, 'r') < 0)
+		return err_set(err, E_INTERRUPTED, "the runtime is gone");
+	if (wait_start(s, err) < 0)
+		return -1;
+	return err_set(err, E_INVALID, "process: is missing, so there is nothing to start");
+}
+
 static int init_run(struct runtime_sandbox *s, struct err *err)
 {
 	struct process_context c = {
@@ -316,7 +326,7 @@ static int init_run(struct runtime_sandbox *s, struct err *err)
 	    process_personality(&s->spec->linux_, err) < 0)
 		return -1;
 	if (!s->spec->has_process)
-		return err_set(err, E_INVALID, "process: is missing, so there is nothing to start");
+		return wait_for_nothing(s, err);
 	if (process_stdio(c.process, s->args->stdio, slave, err) < 0)
 		return -1;
 	/* The last word on descriptors: 0 to 2, those to be passed on, and nothing else. */

@@ -78,6 +78,29 @@ empty_ps() {
     wait_for 5 grep -q first "$T/out"
 }
 
+@test "a container without a process can be created, not started" {
+    bundle 'del(.process)'
+    oci create c4b </dev/null >/dev/null 2>&1
+    [ "$(status_of c4b)" = created ]
+    fails 1 oci start c4b
+    says "nothing to start"
+}
+
+@test "one of many starters wins" {
+    bundle
+    cmd sleep 1000
+    oci create c4c </dev/null >/dev/null 2>&1
+    wins=0
+    for _ in 1 2 3 4 5; do
+        oci start c4c 2>/dev/null 3>&- &
+        pids+=" $!"
+    done
+    for p in $pids; do
+        ! wait "$p" || wins=$((wins + 1))
+    done
+    [ "$wins" -eq 1 ]
+}
+
 @test "list as table, json and ids" {
     container c5
     ok oci list

@@ -108,7 +108,57 @@ static void apply(struct call_rules *call, const struct seccomp_rule *rule)
 	}
 }
 
+/* i386 programs also make these through one call, with the number of the real one as its first
+ * argument (net.h, ipc.h; ipc keeps a version in the upper half). What a policy says about the real
+ * ones holds there too, or a policy that forbids some would be got around. */
+/* clang-format off */
+static const struct { const char *name, *through; uint32_t mask, number; } multiplexed[] = {
+	{ "socket", "socketcall", ~0u, 1 }, { "bind", "socketcall", ~0u, 2 },
+	{ "connect", "socketcall", ~0u, 3 }, { "listen", "socketcall", ~0u, 4 },
+	{ "accept", "socketcall", ~0u, 5 }, { "getsockname", "socketcall", ~0u, 6 },
+	{ "getpeername", "socketcall", ~0u, 7 }, { "socketpair", "socketcall", ~0u, 8 },
+	{ "send", "socketcall", ~0u, 9 }, { "recv", "socketcall", ~0u, 10 },
+	{ "sendto", "socketcall", ~0u, 11 }, { "recvfrom", "socketcall", ~0u, 12 },
+	{ "shutdown", "socketcall", ~0u, 13 }, { "setsockopt", "socketcall", ~0u, 14 },
+	{ "getsockopt", "socketcall", ~0u, 15 }, { "sendmsg", "socketcall", ~0u, 16 },
+	{ "recvmsg", "socketcall", ~0u, 17 }, { "accept4", "socketcall", ~0u, 18 },
+	{ "recvmmsg", "socketcall", ~0u, 19 }, { "sendmmsg", "socketcall", ~0u, 20 },
+	{ "semop", "ipc", 0xffff, 1 }, { "semget", "ipc", 0xffff, 2 }, { "semctl", "ipc", 0xffff, 3 },
+	{ "semtimedop", "ipc", 0xffff, 4 }, { "msgsnd", "ipc", 0xffff, 11 },
+	{ "msgrcv", "ipc", 0xffff, 12 }, { "msgget", "ipc", 0xffff, 13 },
+	{ "msgctl", "ipc", 0xffff, 14 }, { "shmat", "ipc", 0xffff, 21 }, { "shmdt", "ipc", 0xffff, 22 },
+	{ "shmget", "ipc", 0xffff, 23 }, { "shmctl", "ipc", 0xffff, 24 },
+};
+/* clang-format on */
+
 #define MAX_NR 1024
+
+/* Rules whose arguments are looked at do not carry over: here they are behind a pointer. A policy
+ * that names the one call itself has decided. */
+static void apply_multiplexed(const struct seccomp_policy *p, struct call_rules *by_nr, bool *used)
+{
+	for (size_t i = 0; i < ARRAY_LEN(multiplexed); i++) {
+		struct seccomp_cond cond = { .arg = 0,
+			                     .op = SECCOMP_MASKED_EQ,
+			                     .value = multiplexed[i].mask,
+			                     .value_two = multiplexed[i].number };
+		int nr = seccomp_syscall_number(SECCOMP_ARCH_X86, multiplexed[i].through);
+
+		if (nr < 0 || nr >= MAX_NR || by_nr[nr].has_plain)
+			continue;
+		for (size_t j = 0; j < p->n_rules; j++) {
+			const struct seccomp_rule *rule = &p->rules[j];
+
+			if (rule->n_conds || rule->action == p->default_action ||
+			    !strv_has(rule->names, multiplexed[i].name))
+				continue;
+			used[nr] = true;
+			by_nr[nr].nr = (uint32_t)nr;
+			add_rule(&by_nr[nr], &cond, 1, rule->action);
+			break;
+		}
+	}
+}
 
 void call_table_init(struct call_table *t, const struct seccomp_policy *p, enum seccomp_arch arch)
 {
@@ -130,6 +180,8 @@ void call_table_init(struct call_table *t, const struct seccomp_policy *p, enum 
 			apply(&by_nr[nr], rule);
 		}
 	}
+	if (arch == SECCOMP_ARCH_X86)
+		apply_multiplexed(p, by_nr, used);
 	for (size_t nr = 0; nr < MAX_NR; nr++)
 		if (used[nr])
 			VEC_PUSH(t->calls, t->n_calls, by_nr[nr]);

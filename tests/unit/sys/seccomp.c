@@ -104,6 +104,26 @@ START_TEST(a_call_newer_than_the_policy_gets_enosys)
 }
 END_TEST
 
+START_TEST(what_is_forbidden_stays_so_through_socketcall_and_ipc)
+{
+	struct strv v = names("socket,shmget"), w = names("socketcall");
+	struct seccomp_rule rules[] = { { &v, EPERM_RET, NULL, 0 }, { &w, ENOSYS_RET, NULL, 0 } };
+	const uint64_t make_socket[6] = { 1 }, connect_it[6] = { 3 }, shmget[6] = { 0x10000 | 23 };
+
+	compile(SECCOMP_ARCH_X86, ALLOW, rules, 1);
+	ck_assert_uint_eq(run(prog, prog_len, AUDIT_ARCH_I386, 102, make_socket), EPERM_RET);
+	ck_assert_uint_eq(run(prog, prog_len, AUDIT_ARCH_I386, 102, connect_it), ALLOW);
+	ck_assert_uint_eq(run(prog, prog_len, AUDIT_ARCH_I386, 117, shmget), EPERM_RET);
+	free(prog);
+	/* named itself: decided */
+	compile(SECCOMP_ARCH_X86, ALLOW, rules, 2);
+	ck_assert_uint_eq(run(prog, prog_len, AUDIT_ARCH_I386, 102, make_socket), ENOSYS_RET);
+	free(prog);
+	strv_done(&v);
+	strv_done(&w);
+}
+END_TEST
+
 START_TEST(a_deny_list_with_default_allow_stays_open_for_new_calls)
 {
 	struct strv v = names("mount");
@@ -258,6 +278,7 @@ END_TEST
 
 TEST_MAIN("seccomp", a_listed_call_gets_its_action_and_others_the_default,
           a_call_newer_than_the_policy_gets_enosys,
+          what_is_forbidden_stays_so_through_socketcall_and_ipc,
           a_deny_list_with_default_allow_stays_open_for_new_calls, every_comparison_is_64_bit_exact,
           conditions_of_one_rule_must_all_hold, the_same_argument_twice_means_either,
           an_unlisted_architecture_is_killed, a_listed_architecture_uses_its_own_numbers,

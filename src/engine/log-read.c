@@ -15,6 +15,7 @@
 #define FILES_MAX 1001
 #define BUF_BYTES (1u << 20) /* a record of the monitor is at most a tenth of this */
 #define WAIT_MS   1000
+#define POLL_MS   100
 
 struct log_file {
 	int fd;
@@ -290,11 +291,13 @@ static int follow(struct reader *r)
 	AUTO_FD watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	struct fd_path path = fd_path(r->dir_fd);
 	char events[4096] __attribute__((aligned(8)));
+	int wait_ms = WAIT_MS;
 
+	/* a user has only so many watches: without one we look more often */
 	if (watch < 0 ||
 	    inotify_add_watch(watch, path.s, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF) <
 	            0)
-		return err_sys(r->err, errno, "watch the log");
+		wait_ms = POLL_MS;
 	while (!r->stopped) {
 		struct pollfd p = { .fd = watch, .events = POLLIN };
 		/* asked before the last look: what was written before its end is read */
@@ -306,9 +309,9 @@ static int follow(struct reader *r)
 			break;
 		if (r->args->until_ns && clock_realtime_ns() > r->args->until_ns)
 			break;
-		if (poll(&p, 1, WAIT_MS) < 0 && errno != EINTR)
+		if (poll(&p, 1, wait_ms) < 0 && errno != EINTR)
 			return err_sys(r->err, errno, "wait for the log");
-		while (read(watch, events, sizeof(events)) > 0)
+		while (watch >= 0 && read(watch, events, sizeof(events)) > 0)
 			;
 	}
 	return 0;

@@ -6,7 +6,7 @@
  * enum attach_streams. */
 int attach_hello(int fd, unsigned want, struct err *err);
 /* Move bytes and signals until the container ends or the user leaves. signals: signals_take().
- * ret_clean: whether the monitor asks us to clean up (MONITOR_EXIT_CLEAN); NULL when we do not. */
+ * ret_exit: what the monitor said at the end, MONITOR_EXIT_CLEAN among it. */
 int attach_pump(struct engine *e, const char *id, int sock, int signals, bool tty,
-                const struct attach_args *args, struct start_result *ret, bool *ret_clean,
+                const struct attach_args *args, struct start_result *ret, uint32_t *ret_exit,
                 struct err *err);

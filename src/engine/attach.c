@@ -101,8 +101,8 @@ struct pump {
 		char data[MONITOR_DATA_MAX];
 	} held;
 	struct start_result *ret;
-	bool ended; /* the monitor said how */
-	bool clean; /* and asks us to clean up */
+	bool ended;    /* the monitor said how */
+	uint32_t exit; /* in these words */
 };
 
 static void send_resize(const struct pump *p)
@@ -232,7 +232,7 @@ static int take_output(struct pump *p, struct err *err)
 		return 0;
 	case MONITOR_EXIT:
 		p->ret->exit_code = (int)(packet.msg.arg & 0xff);
-		p->clean = (packet.msg.arg & MONITOR_EXIT_CLEAN) != 0;
+		p->exit = packet.msg.arg;
 		p->ended = true;
 		return 1;
 	default:
@@ -293,7 +293,7 @@ static int monitor_lost(struct pump *p, struct err *err)
 }
 
 int attach_pump(struct engine *e, const char *id, int sock, int signals, bool tty,
-                const struct attach_args *args, struct start_result *ret, bool *ret_clean,
+                const struct attach_args *args, struct start_result *ret, uint32_t *ret_exit,
                 struct err *err)
 {
 	struct pump *p = xcalloc(1, sizeof(*p));
@@ -315,8 +315,7 @@ int attach_pump(struct engine *e, const char *id, int sock, int signals, bool tt
 		r = pump_loop(p, err);
 		terminal_restore();
 	}
-	if (ret_clean)
-		*ret_clean = p->clean;
+	*ret_exit = p->exit;
 	if (r == 0 && !ret->detached && !p->ended)
 		r = monitor_lost(p, err);
 	free(p);
@@ -351,6 +350,7 @@ int container_attach(struct engine *e, const char *ref, const struct attach_args
 {
 	struct container_options opts;
 	struct attach_args mine = *args;
+	uint32_t exit;
 	AUTO_FD sock = -1;
 	AUTO_FD signals = -1;
 	bool tty;
@@ -369,7 +369,7 @@ int container_attach(struct engine *e, const char *ref, const struct attach_args
 	signals = signals_take(err);
 	if (signals < 0)
 		return -1;
-	r = attach_pump(e, ret->id, sock, signals, tty, &mine, ret, NULL, err);
+	r = attach_pump(e, ret->id, sock, signals, tty, &mine, ret, &exit, err);
 	signals_give_back();
 	return r;
 }

@@ -10,7 +10,9 @@
 #include "runtime/runtime.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define RESTART_DELAY_FIRST_MS 100u
@@ -64,6 +66,25 @@ int container_record_end(struct engine *e, struct container_row *row, struct err
 	return db_commit(db, err);
 }
 
+enum remove_how {
+	REMOVE_ENDED = 1u << 0, /* it has just ended: that is told in the same transaction */
+	REMOVE_LATER = 1u << 1, /* the files are put aside: the monitor removes them */
+};
+
+/* Out of sight, for the monitor (or the next command that sweeps) to remove. Returns whether it
+ * could be. */
+static bool put_aside(struct engine *e, const char *id)
+{
+	char from[sizeof(CONTAINERS_DIR) + 1 + ID_LEN], to[sizeof(TRASH_DIR) + 1 + ID_LEN];
+
+	snprintf(from, sizeof(from), CONTAINERS_DIR "/%s", id);
+	snprintf(to, sizeof(to), TRASH_DIR "/%s", id);
+	if (renameat(e->root_fd, from, e->root_fd, to) == 0)
+		return true;
+	return errno == ENOENT && mkdirat(e->root_fd, TRASH_DIR, 0700) == 0 &&
+	       renameat(e->root_fd, from, e->root_fd, to) == 0;
+}
+
 /* Needs no lock of its own and no row: what a directory holds is of no use without one. */
 static void remove_files(struct engine *e, const char *id)
 {
@@ -74,9 +95,9 @@ static void remove_files(struct engine *e, const char *id)
 }
 
 /* The row goes before the files: a directory without a row is swept, a row without its
- * directory would be a broken container. With `ended`, the end is told in the same transaction. */
+ * directory would be a broken container. */
 static int remove_container(struct engine *e, const struct container_row *row, unsigned flags,
-                            bool ended, struct err *err)
+                            unsigned how, struct err *err)
 {
 	struct db *db = engine_db(e, err);
 
@@ -94,7 +115,7 @@ static int remove_container(struct engine *e, const struct container_row *row, u
 	}
 	if (db_begin_immediate(db, err) < 0)
 		return -1;
-	if ((ended && end_events(e, row, err) < 0) ||
+	if (((how & REMOVE_ENDED) && end_events(e, row, err) < 0) ||
 	    event_container(e, row, "destroy", NULL, NULL, err) < 0 ||
 	    record_delete(e, row->id, err) < 0) {
 		db_rollback(db);
@@ -102,14 +123,15 @@ static int remove_container(struct engine *e, const struct container_row *row, u
 	}
 	if (db_commit(db, err) < 0)
 		return -1;
-	remove_files(e, row->id);
+	if (!(how & REMOVE_LATER) || !put_aside(e, row->id))
+		remove_files(e, row->id);
 	return 0;
 }
 
 int container_remove_locked(struct engine *e, const struct container_row *row, unsigned flags,
                             struct err *err)
 {
-	return remove_container(e, row, flags, false, err);
+	return remove_container(e, row, flags, 0, err);
 }
 
 /* Whether, and after how long, the policy starts it again; row->restart_* are moved on. */
@@ -151,36 +173,46 @@ static void sleep_ms(uint32_t ms)
 static int start_again(struct engine *e, const char *id, uint32_t delay_ms, struct err *err)
 {
 	struct container_row row __attribute__((cleanup(container_row_done))) = { 0 };
-	struct launch_fds fds = { .client = -1, .done = -1, .lock = -1, .report = -1 };
+	struct launch_fds fds = {
+		.client = -1, .done = -1, .lock = -1, .report = -1, .by_policy = true
+	};
 	AUTO_FD lock = -1;
+	int exit_code;
 
 	engine_release(e);
 	sleep_ms(delay_ms);
 	lock = container_lock(e, id, false, err);
 	if (lock < 0 || record_load(e, id, &row, err) < 0)
 		return err->code == E_NOT_FOUND ? 0 : -1;
-	if (row.status != CONTAINER_RESTARTING || row.user_stopped || row.monitor_pid != getpid())
+	if (row.status != CONTAINER_RESTARTING || row.monitor_pid != getpid())
 		return 0;
+	exit_code = row.exit_code;
 	fds.lock = lock;
-	container_launch(e, &row, &fds, err);
-	/* back here, it could not be started: it stays ended, with the reason */
-	free(row.error);
-	row.error = xstrdup(err->msg);
+	if (row.user_stopped)
+		err_set(err, E_INTERRUPTED, "stopped");
+	else
+		container_launch(e, &row, &fds, err);
+	/* back here, it was stopped meanwhile, or could not be started: then with the reason */
 	row.status = CONTAINER_EXITED;
-	row.exit_code = err_exit_status(err);
-	row.finished_ns = clock_realtime_ns();
+	row.exit_code = exit_code;
+	row.pid = 0;
+	if (err->code != E_INTERRUPTED) {
+		free(row.error);
+		row.error = xstrdup(err->msg);
+		row.exit_code = err_exit_status(err);
+		row.finished_ns = clock_realtime_ns();
+	}
 	return record_update(e, &row, err);
 }
 
-static int after_exit(struct engine *e, const char *id, pid_t monitor_pid, uint32_t *ret_delay_ms,
-                      struct err *err)
+static int after_exit(struct engine *e, const char *id, uint32_t *ret_delay_ms, struct err *err)
 {
 	struct container_row row __attribute__((cleanup(container_row_done))) = { 0 };
 	AUTO_FD lock = container_lock(e, id, false, err);
 
 	if (lock < 0 || record_load(e, id, &row, err) < 0)
 		return err->code == E_NOT_FOUND ? 0 : -1;
-	if (row.monitor_pid != monitor_pid)
+	if (row.monitor_pid != getpid())
 		return 0; /* settled by another command, which saw our record */
 	if (!exit_record_read(e, &row)) {
 		row.exit_code = 137;
@@ -192,7 +224,7 @@ static int after_exit(struct engine *e, const char *id, pid_t monitor_pid, uint3
 	if (row.auto_remove) {
 		if (container_release(e, &row, err) < 0)
 			return -1;
-		return remove_container(e, &row, CONTAINER_RM_VOLUMES, true, err);
+		return remove_container(e, &row, CONTAINER_RM_VOLUMES, REMOVE_ENDED, err);
 	}
 	if (restart_wanted(e, &row, ret_delay_ms))
 		row.status = CONTAINER_RESTARTING;
@@ -204,7 +236,7 @@ static int after_exit(struct engine *e, const char *id, pid_t monitor_pid, uint3
 int container_after_exit(struct engine *e, const char *id, int done_fd, struct err *err)
 {
 	uint32_t delay_ms = 0;
-	int r = after_exit(e, id, getpid(), &delay_ms, err);
+	int r = after_exit(e, id, &delay_ms, err);
 
 	if (done_fd >= 0)
 		close(done_fd);
@@ -215,10 +247,21 @@ int container_after_exit(struct engine *e, const char *id, int done_fd, struct e
 	return r;
 }
 
-int container_clean_for_monitor(struct engine *e, const char *id, pid_t monitor_pid,
-                                struct err *err)
+int container_clean_for_monitor(struct engine *e, const char *id, pid_t monitor_pid, int exit_code,
+                                bool oom_killed, struct err *err)
 {
-	uint32_t delay_ms = 0;
+	struct container_row row __attribute__((cleanup(container_row_done))) = { 0 };
+	AUTO_FD lock = container_lock(e, id, false, err);
 
-	return after_exit(e, id, monitor_pid, &delay_ms, err);
+	if (lock < 0 || record_load(e, id, &row, err) < 0)
+		return err->code == E_NOT_FOUND ? 0 : -1;
+	if (row.monitor_pid != monitor_pid)
+		return 0;
+	if (!row.auto_remove) /* by restart, meanwhile */
+		return err_set(err, E_STATE, "container '%s' is kept", row.name);
+	row.exit_code = exit_code;
+	row.oom_killed = oom_killed;
+	if (container_release(e, &row, err) < 0)
+		return -1;
+	return remove_container(e, &row, CONTAINER_RM_VOLUMES, REMOVE_ENDED | REMOVE_LATER, err);
 }

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #define CONTAINERS_DIR "containers" /* in ROOT and in RUNROOT (there: the runtime's state) */
+#define TRASH_DIR      "trash"      /* in ROOT: directories of containers that are no more */
 
 /* ---- engine.c ---- */
 /* RUNROOT/containers, the runtime's state root. Caller closes. */
@@ -23,6 +24,9 @@ int record_insert(struct engine *e, const struct container_row *row,
                   const struct container_options *opts, struct err *err);
 /* Write back what changes in a life: status, pids, times, exit, error, counters, ports, ip. */
 int record_update(struct engine *e, const struct container_row *row, struct err *err);
+/* Not part of an update: `stop` says so without the container's lock, and the restart policy must
+ * not take it back. */
+int record_user_stopped(struct engine *e, const char *id, bool stopped, struct err *err);
 int record_delete(struct engine *e, const char *id, struct err *err);
 
 /* ---- settle.c: rows and reality ---- */
@@ -53,8 +57,8 @@ int container_remove_locked(struct engine *e, const struct container_row *row, u
                             struct err *err);
 /* What `dhow __after-exit` does, done by the client of a container with --rm: monitor_pid still
  * stands for it, and execs the real one if this fails. */
-int container_clean_for_monitor(struct engine *e, const char *id, pid_t monitor_pid,
-                                struct err *err);
+int container_clean_for_monitor(struct engine *e, const char *id, pid_t monitor_pid, int exit_code,
+                                bool oom_killed, struct err *err);
 /* Under the lock: record the end told by row->exit_code etc., with its events. */
 int container_record_end(struct engine *e, struct container_row *row, struct err *err);
 
@@ -65,6 +69,7 @@ struct launch_fds {
 	int lock;            /* the container's lock; released by becoming the monitor */
 	int report;          /* where M says how far it came, or -1 */
 	bool attached;       /* somebody stays: see client, which is -1 once it was handed over */
+	bool by_policy;      /* started again by the restart policy, not by a user */
 	uint16_t rows, cols; /* initial window; 0: unknown */
 };
 /* The steps of a launch. All in one process when a container is started again; when a command

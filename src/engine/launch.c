@@ -306,6 +306,21 @@ static int open_oom_counter(struct launch *l)
 	return openat(cg.fds[CGROUP_MEMORY], "memory.oom_control", O_RDONLY | O_CLOEXEC);
 }
 
+/* In the transaction that makes it run: a user's start forgets his stop, and the restart policy's
+ * gives way to it. */
+static int decide_start(struct launch *l, struct err *err)
+{
+	int64_t stopped = 0;
+
+	if (!l->fds->by_policy)
+		return record_user_stopped(l->e, l->row->id, false, err);
+	if (db_get_i64(l->e->db, &stopped, err, "SELECT user_stopped FROM container WHERE id = ?",
+	               DB_TEXT(l->row->id)) < 0)
+		return -1;
+	return stopped ? err_set(err, E_INTERRUPTED, "container '%s' was stopped", l->row->name)
+	               : 0;
+}
+
 /* It runs, from here on: a crash now is found by its pid. */
 static int record_running(struct launch *l, pid_t monitor_pid, struct err *err)
 {
@@ -326,13 +341,12 @@ static int record_running(struct launch *l, pid_t monitor_pid, struct err *err)
 	row->finished_ns = 0;
 	row->exit_code = 0;
 	row->oom_killed = false;
-	row->user_stopped = false;
 	free(row->error);
 	row->error = xstrdup("");
 	unlinkat(l->dir_fd, MONITOR_EXIT_FILE, 0);
 	if (db_begin_immediate(db, err) < 0)
 		return -1;
-	if (record_update(e, row, err) < 0 ||
+	if (decide_start(l, err) < 0 || record_update(e, row, err) < 0 ||
 	    event_container(e, row, "start", NULL, NULL, err) < 0) {
 		db_rollback(db);
 		return -1;

@@ -183,17 +183,26 @@ int record_update(struct engine *e, const struct container_row *row, struct err 
 	            "UPDATE container SET ports = ?, ip = ?, error = ?, started_ns = ?, "
 	            "finished_ns = ?, status = ?, exit_code = ?, oom_killed = ?, pid = ?, "
 	            "pid_start = ?, monitor_pid = ?, monitor_start = ?, boot_id = ?, "
-	            "restart_count = ?, user_stopped = ?, restart_delay_ms = ? WHERE id = ?",
+	            "restart_count = ?, restart_delay_ms = ? WHERE id = ?",
 	            DB_TEXT(row->ports), DB_TEXT(row->ip), DB_TEXT(row->error),
 	            DB_I64(row->started_ns), DB_I64(row->finished_ns), DB_I64(row->status),
 	            DB_I64(row->exit_code), DB_I64(row->oom_killed), DB_I64(row->pid),
 	            DB_I64((int64_t)row->pid_start), DB_I64(row->monitor_pid),
 	            DB_I64((int64_t)row->monitor_start), DB_TEXT(row->boot_id),
-	            DB_I64(row->restart_count), DB_I64(row->user_stopped),
-	            DB_I64(row->restart_delay_ms), DB_TEXT(row->id));
+	            DB_I64(row->restart_count), DB_I64(row->restart_delay_ms), DB_TEXT(row->id));
 	if (n == 0)
 		return err_set(err, E_NOT_FOUND, "no such container '%.12s'", row->id);
 	return n < 0 ? -1 : 0;
+}
+
+int record_user_stopped(struct engine *e, const char *id, bool stopped, struct err *err)
+{
+	struct db *db = engine_db(e, err);
+
+	return !db || db_exec(db, err, "UPDATE container SET user_stopped = ? WHERE id = ?",
+	                      DB_I64(stopped), DB_TEXT(id)) < 0
+	               ? -1
+	               : 0;
 }
 
 int record_delete(struct engine *e, const char *id, struct err *err)
@@ -247,6 +256,17 @@ int container_find(struct engine *e, const char *ref, char ret_id[ID_LEN + 1], s
 		return -1;
 	if (ref[0] == '/') /* docker's inspect shows names so */
 		ref++;
+	if (strlen(ref) == ID_LEN && is_id_prefix(ref)) {
+		int64_t found = 0;
+
+		if (db_get_i64(db, &found, err, "SELECT 1 FROM container WHERE id = ?",
+		               DB_TEXT(ref)) < 0)
+			return -1;
+		if (found) {
+			memmove(ret_id, ref, ID_LEN + 1);
+			return 0;
+		}
+	}
 	if (db_query(db, &st, err, "SELECT id FROM container WHERE name = ?", DB_TEXT(ref)) < 0)
 		return -1;
 	r = db_step(&st, err);

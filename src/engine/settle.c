@@ -269,6 +269,23 @@ static void remove_orphan(struct engine *e, const char *id)
 	tree_remove_at(e->root_fd, path, ERR_IGNORE);
 }
 
+/* Directories that were put aside and not removed, because their monitor was killed then. */
+static void empty_trash(struct engine *e)
+{
+	AUTO_STRV names = STRV_INIT;
+
+	list_dir(e->root_fd, TRASH_DIR, &names);
+	for (size_t i = 0; i < names.len; i++) {
+		char path[sizeof(TRASH_DIR) + 1 + NAME_MAX];
+		struct stat st;
+
+		snprintf(path, sizeof(path), TRASH_DIR "/%s", names.items[i]);
+		if (fstatat(e->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    time(NULL) - st.st_ctime >= ORPHAN_AGE_S)
+			tree_remove_at(e->root_fd, path, ERR_IGNORE);
+	}
+}
+
 /* What killed commands left outside the rows. State directories are listed before the rows are
  * read: a container gets its row first, so one without is nobody's any more. */
 static int sweep(struct engine *e, const struct strv *dirs, const struct strv *states,
@@ -276,6 +293,7 @@ static int sweep(struct engine *e, const struct strv *dirs, const struct strv *s
 {
 	AUTO_FD state_root = -1;
 
+	empty_trash(e);
 	for (size_t i = 0; i < dirs->len; i++)
 		if (strlen(dirs->items[i]) == ID_LEN && !has_row(ids, dirs->items[i]))
 			remove_orphan(e, dirs->items[i]);

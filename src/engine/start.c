@@ -272,25 +272,29 @@ static void wait_done(int done_fd)
 		;
 }
 
-/* The container has ended and the monitor leaves the rest to us. */
-static void clean_up(struct engine *e, const char *id, pid_t monitor_pid, struct start *s)
+/* The container has ended and the monitor leaves the rest to us. Returns whether all is done. */
+static bool clean_up(struct engine *e, const char *id, pid_t monitor_pid, uint32_t exit,
+                     struct start *s)
 {
 	struct monitor_msg done = { .type = MONITOR_CLEANED };
+	bool cleaned = container_clean_for_monitor(e, id, monitor_pid, (int)(exit & 0xff),
+	                                           (exit & MONITOR_EXIT_OOM) != 0, ERR_IGNORE) == 0;
 
-	if (container_clean_for_monitor(e, id, monitor_pid, ERR_IGNORE) == 0)
+	if (cleaned)
 		send(s->sock, &done, sizeof(done), MSG_NOSIGNAL);
 	close(TAKE_FD(s->sock));
+	return cleaned;
 }
 
 static int stay(struct engine *e, const char *id, pid_t m, struct start *s, bool tty,
                 const struct attach_args *attach, struct start_result *ret, struct err *err)
 {
-	bool clean = false;
+	uint32_t exit = 0;
 
-	if (attach_pump(e, id, s->sock, s->signals, tty, attach, ret, &clean, err) < 0)
+	if (attach_pump(e, id, s->sock, s->signals, tty, attach, ret, &exit, err) < 0)
 		return -1;
-	if (clean)
-		clean_up(e, id, m, s);
+	if (exit & MONITOR_EXIT_CLEAN && clean_up(e, id, m, exit, s))
+		return 0;
 	if (!ret->detached)
 		wait_done(s->done);
 	return 0;

@@ -15,16 +15,7 @@
 /* A killed process needs no longer than this to go, whatever it was doing in the kernel. */
 #define KILL_WAIT_MS   30000
 #define RECORD_WAIT_MS 60000
-
-static int set_user_stopped(struct engine *e, const char *id, struct err *err)
-{
-	struct db *db = engine_db(e, err);
-
-	return !db || db_exec(db, err, "UPDATE container SET user_stopped = 1 WHERE id = ?",
-	                      DB_TEXT(id)) < 0
-	               ? -1
-	               : 0;
-}
+#define RECORD_LOOK_MS 100
 
 static void thaw(struct engine *e, const char *id)
 {
@@ -32,21 +23,6 @@ static void thaw(struct engine *e, const char *id)
 
 	if (state_root >= 0)
 		runtime_resume(state_root, id, ERR_IGNORE);
-}
-
-/* Init is gone: wait until its monitor has recorded and cleaned up, or do that in its place. */
-static int wait_recorded(struct engine *e, const struct container_row *row, struct err *err)
-{
-	AUTO_FD monitor = pidfd_open_exact(row->monitor_pid, row->monitor_start);
-	AUTO_ROW now = { 0 };
-	AUTO_FD lock = -1;
-
-	engine_release(e);
-	if (monitor >= 0 && pidfd_wait_exit(monitor, RECORD_WAIT_MS) == 0)
-		return err_set(err, E_TIMEOUT, "container '%s' has ended, but its monitor %d hangs",
-		               row->name, row->monitor_pid);
-	lock = container_lock_settled(e, row->id, &now, err);
-	return lock >= 0 || err->code == E_NOT_FOUND ? 0 : -1;
 }
 
 /* It waits to be started again: what sleeps is `dhow __after-exit`, which needs no ceremony. */
@@ -62,13 +38,39 @@ static int stop_restarting(struct engine *e, const char *id, struct err *err)
 		return 0;
 	sleeper = pidfd_open_exact(row.monitor_pid, row.monitor_start);
 	row.status = CONTAINER_EXITED;
-	row.user_stopped = true;
 	row.monitor_pid = 0;
-	if (record_update(e, &row, err) < 0)
+	if (record_user_stopped(e, row.id, true, err) < 0 || record_update(e, &row, err) < 0)
 		return -1;
 	if (sleeper >= 0)
 		pidfd_signal(sleeper, SIGKILL);
 	return 0;
+}
+
+/* Init is gone: wait until its monitor has recorded and cleaned up, or do that in its place. The
+ * monitor may have made up its mind to start it again before it heard of us. */
+static int wait_recorded(struct engine *e, const struct container_row *row, struct err *err)
+{
+	AUTO_FD monitor = pidfd_open_exact(row->monitor_pid, row->monitor_start);
+	AUTO_ROW now = { 0 };
+	AUTO_FD lock = -1;
+
+	for (int waited_ms = 0; monitor >= 0; waited_ms += RECORD_LOOK_MS) {
+		engine_release(e);
+		if (pidfd_wait_exit(monitor, RECORD_LOOK_MS) != 0)
+			break;
+		if (waited_ms >= RECORD_WAIT_MS)
+			return err_set(err, E_TIMEOUT,
+			               "container '%s' has ended, but its monitor %d hangs",
+			               row->name, row->monitor_pid);
+		container_row_done(&now);
+		if (record_load(e, row->id, &now, err) < 0)
+			return err->code == E_NOT_FOUND ? 0 : -1;
+		if (now.status == CONTAINER_RESTARTING)
+			return stop_restarting(e, row->id, err);
+	}
+	container_row_done(&now);
+	lock = container_lock_settled(e, row->id, &now, err);
+	return lock >= 0 || err->code == E_NOT_FOUND ? 0 : -1;
 }
 
 static int load_stop_options(struct engine *e, const char *id, int *ret_signal,
@@ -117,7 +119,7 @@ int container_stop(struct engine *e, const char *ref, const char *signal, int64_
 		return stop_restarting(e, row.id, err);
 	if (row.status != CONTAINER_RUNNING && row.status != CONTAINER_PAUSED)
 		return row.monitor_pid && row_monitor_alive(&row) ? wait_recorded(e, &row, err) : 0;
-	if (set_user_stopped(e, row.id, err) < 0)
+	if (record_user_stopped(e, row.id, true, err) < 0)
 		return -1;
 	if (container_pidfd(e, row.id, &pid, &pidfd, err) == 0) {
 		pidfd_signal(pidfd, number);
@@ -154,7 +156,8 @@ int container_kill(struct engine *e, const char *ref, const char *signal, struct
 	    container_pidfd(e, row.id, &pid, &pidfd, err) < 0)
 		return -1;
 	/* these mean "end it", so the restart policy is to leave it alone */
-	if ((number == SIGKILL || number == stop_signal) && set_user_stopped(e, row.id, err) < 0)
+	if ((number == SIGKILL || number == stop_signal) &&
+	    record_user_stopped(e, row.id, true, err) < 0)
 		return -1;
 	r = pidfd_signal(pidfd, number);
 	if (r < 0 && r != -ESRCH)
@@ -276,7 +279,7 @@ static int end_by_force(struct engine *e, const struct container_row *row, struc
 
 	if (row->status == CONTAINER_RESTARTING)
 		return stop_restarting(e, row->id, err);
-	if (set_user_stopped(e, row->id, err) < 0)
+	if (record_user_stopped(e, row->id, true, err) < 0)
 		return -1;
 	if (container_pidfd(e, row->id, &pid, &pidfd, err) == 0) {
 		pidfd_signal(pidfd, SIGKILL);

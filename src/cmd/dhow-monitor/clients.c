@@ -326,6 +326,7 @@ void clients_init(struct monitor *m)
 	if (m->first_client_fd < 0)
 		return;
 	clients_add(m, m->first_client_fd);
+	m->clients[0].is_first = true;
 	clients_event(m, 0, EPOLLIN);
 }
 
@@ -369,6 +370,13 @@ static void client_serve_rest(struct monitor *m, struct client *c)
 	}
 }
 
+bool clients_will_clean(const struct monitor *m)
+{
+	const struct client *c = &m->clients[0];
+
+	return m->client_cleans && c->fd >= 0 && c->is_first && !is_behind(c);
+}
+
 void clients_finish(struct monitor *m, uint32_t exit_arg)
 {
 	/* who knocks only now hears of the end, too */
@@ -387,24 +395,21 @@ void clients_finish(struct monitor *m, uint32_t exit_arg)
 		}
 		if (c->fd >= 0)
 			client_say(m, c, MONITOR_EXIT,
-			           i == 0 && m->client_cleans && !is_behind(c)
-			                   ? exit_arg | MONITOR_EXIT_CLEAN
-			                   : exit_arg,
+			           i == 0 && clients_will_clean(m) ? exit_arg | MONITOR_EXIT_CLEAN
+			                                           : exit_arg,
 			           NULL, 0);
 		if (c->fd >= 0 && is_behind(c))
 			client_serve_rest(m, c);
 	}
 }
 
-/* The first client is in the first slot, unless it left and another came: that one does not know
- * MONITOR_CLEANED, and its end is as good as a no. */
 bool clients_cleaned(struct monitor *m)
 {
 	struct client *c = &m->clients[0];
 	struct pollfd pfd = { .fd = c->fd, .events = POLLIN };
 	uint64_t until = now_ms() + CLEAN_WAIT_MS;
 
-	if (!m->client_cleans || c->fd < 0 || is_behind(c))
+	if (!clients_will_clean(m))
 		return false;
 	for (;;) {
 		const struct monitor_msg *msg = (const struct monitor_msg *)packet_buf;

@@ -218,10 +218,16 @@ int main(int argc, char **argv)
 	code = exit_code(m);
 	output_drain(m);
 	oom = oom_happened(m);
-	record_write(m, code, oom);
+	/* Who is there to clean up needs no record: with --rm it would be removed at once. */
+	if (!clients_will_clean(m))
+		record_write(m, code, oom);
 	clients_finish(m, (uint32_t)code | (oom ? MONITOR_EXIT_OOM : 0));
-	if (clients_cleaned(m))
+	if (clients_cleaned(m)) {
+		remove_container_dir(m);
 		return 0;
+	}
+	if (m->client_cleans)
+		record_write(m, code, oom);
 	for (size_t i = 0; i < sizeof(ignored_signals) / sizeof(ignored_signals[0]); i++)
 		signal(ignored_signals[i], SIG_DFL);
 	become_after_exit(m);

@@ -58,7 +58,8 @@ struct client {
 	int fd;        /* -1: free slot */
 	unsigned want; /* enum monitor_want; 0 until its hello */
 	bool stdin_eof;
-	char *held; /* one packet that did not fit, or NULL */
+	bool is_first; /* the command that started the container: it keeps the first slot */
+	char *held;    /* one packet that did not fit, or NULL */
 	size_t held_len;
 	uint64_t stalled_at_ms; /* when it was held */
 	int spill_fd;           /* -1: keeps up */
@@ -115,7 +116,8 @@ void clients_output(struct monitor *m, uint32_t type, const char *data, size_t l
 int clients_check_stalls(struct monitor *m);
 /* Tell everyone how it ended; who is behind is served by a child. */
 void clients_finish(struct monitor *m, uint32_t exit_arg);
-/* After that: whether the first client has cleaned up. */
+/* Whether the first client is there to clean up, and, after clients_finish(), has done so. */
+bool clients_will_clean(const struct monitor *m);
 bool clients_cleaned(struct monitor *m);
 bool clients_held(const struct monitor *m);
 
@@ -129,3 +131,5 @@ bool input_pending(const struct monitor *m);
 bool oom_happened(const struct monitor *m);
 void record_write(const struct monitor *m, int code, bool oom);
 void become_after_exit(const struct monitor *m);
+/* The client has put the directory aside: what is in it goes while nobody waits. */
+void remove_container_dir(const struct monitor *m);

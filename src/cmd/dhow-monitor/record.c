@@ -55,6 +55,14 @@ void record_write(const struct monitor *m, int code, bool oom)
 		fsync(m->container_dir_fd);
 }
 
+void remove_container_dir(const struct monitor *m)
+{
+	int parent = openat(m->container_dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (parent >= 0)
+		tree_remove_at(parent, m->id, ERR_IGNORE);
+}
+
 void become_after_exit(const struct monitor *m)
 {
 	char *argv[9];

@@ -104,23 +104,26 @@ int container_stop(struct engine *e, const char *ref, const char *signal, int64_
 {
 	AUTO_ROW row = { 0 };
 	AUTO_FD pidfd = -1;
+	char id[ID_LEN + 1];
 	int64_t own_timeout_s;
-	int number;
+	int number, own_number;
 	pid_t pid;
 
-	if (container_get(e, ref, &row, err) < 0 ||
-	    load_stop_options(e, row.id, &number, &own_timeout_s, err) < 0)
-		return -1;
-	if (timeout_s <= STOP_TIMEOUT_OWN)
-		timeout_s = own_timeout_s;
 	if (signal && signal_parse(signal, &number) < 0)
 		return err_set(err, E_INVALID, "invalid signal '%s'", signal);
+	/* Said before we look: from then on the restart policy starts it no more. */
+	if (container_find(e, ref, id, err) < 0 || record_user_stopped(e, id, true, err) < 0 ||
+	    container_get(e, id, &row, err) < 0 ||
+	    load_stop_options(e, id, &own_number, &own_timeout_s, err) < 0)
+		return -1;
+	if (!signal)
+		number = own_number;
+	if (timeout_s <= STOP_TIMEOUT_OWN)
+		timeout_s = own_timeout_s;
 	if (row.status == CONTAINER_RESTARTING)
 		return stop_restarting(e, row.id, err);
 	if (row.status != CONTAINER_RUNNING && row.status != CONTAINER_PAUSED)
 		return row.monitor_pid && row_monitor_alive(&row) ? wait_recorded(e, &row, err) : 0;
-	if (record_user_stopped(e, row.id, true, err) < 0)
-		return -1;
 	if (container_pidfd(e, row.id, &pid, &pidfd, err) == 0) {
 		pidfd_signal(pidfd, number);
 		if (row.status == CONTAINER_PAUSED)
@@ -272,25 +275,26 @@ int container_rename(struct engine *e, const char *ref, const char *name, struct
 }
 
 /* Kill it and wait for its end. */
-static int end_by_force(struct engine *e, const struct container_row *row, struct err *err)
+static int end_by_force(struct engine *e, const char *id, struct err *err)
 {
+	AUTO_ROW row = { 0 };
 	AUTO_FD pidfd = -1;
 	pid_t pid;
 
-	if (row->status == CONTAINER_RESTARTING)
-		return stop_restarting(e, row->id, err);
-	if (record_user_stopped(e, row->id, true, err) < 0)
-		return -1;
-	if (container_pidfd(e, row->id, &pid, &pidfd, err) == 0) {
+	if (record_user_stopped(e, id, true, err) < 0 || container_get(e, id, &row, err) < 0)
+		return err->code == E_NOT_FOUND ? 0 : -1;
+	if (row.status == CONTAINER_RESTARTING)
+		return stop_restarting(e, id, err);
+	if (container_pidfd(e, id, &pid, &pidfd, err) == 0) {
 		pidfd_signal(pidfd, SIGKILL);
-		if (row->status == CONTAINER_PAUSED)
-			thaw(e, row->id);
+		if (row.status == CONTAINER_PAUSED)
+			thaw(e, id);
 		engine_release(e);
 		if (pidfd_wait_exit(pidfd, KILL_WAIT_MS) != 1)
 			return err_set(err, E_TIMEOUT,
-			               "container '%s' does not end, even when killed", row->name);
+			               "container '%s' does not end, even when killed", row.name);
 	}
-	return wait_recorded(e, row, err);
+	return wait_recorded(e, &row, err);
 }
 
 static bool is_active(const struct container_row *row)
@@ -315,9 +319,9 @@ int container_rm(struct engine *e, const char *ref, unsigned flags, struct err *
 			return err_hint(err, "stop it first, or remove it with --force");
 		}
 		close(TAKE_FD(lock));
-		if ((running ? end_by_force(e, &row, err) : wait_recorded(e, &row, err)) < 0)
-			return -1;
 		snprintf(id, sizeof(id), "%s", row.id);
+		if ((running ? end_by_force(e, id, err) : wait_recorded(e, &row, err)) < 0)
+			return -1;
 		container_row_done(&row);
 		lock = container_lock_settled(e, id, &row, err);
 		if (lock < 0 && err->code == E_NOT_FOUND)

@@ -238,3 +238,19 @@ TRAP='trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
     fails 125 dhow rmi busybox
     says user
 }
+
+@test "stop and rm -f win against a restart policy at any moment" {
+    for i in 1 2 3 4 5 6; do
+        id=$(up --restart always busybox sh -c "sleep 0.0$i")
+        sleep "0.$((RANDOM % 6))"
+        ok timeout 20 "$BUILD/dhow" --root "$T/root" --runroot "$T/run" stop -t 1 "$id"
+        sleep 0.2
+        ok dhow inspect -f '{{.State.Status}} {{.State.MonitorPid}}' "$id"
+        [ "$output" = "exited 0" ]
+        ok dhow start "$id"
+        sleep "0.$((RANDOM % 6))"
+        ok timeout 20 "$BUILD/dhow" --root "$T/root" --runroot "$T/run" rm -f "$id"
+    done
+    [ -z "$(ls "$T/root/containers")" ]
+    [ -z "$(ls "$T/run/containers")" ]
+}

@@ -143,7 +143,8 @@ require() {
         root) [ "$(id -u)" -eq 0 ] || missing root "not uid 0" ;;
         rootless) require_rootless ;;
         net) [ "$(id -u)" -eq 0 ] && ip link show lo >/dev/null || missing net "cannot make links" ;;
-        internet) getent hosts deb.debian.org >/dev/null || missing internet "no name service" ;;
+        internet) apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | sed -n 's|^https*://\([^/:]*\).*|\1|p;q' |
+            xargs -r getent hosts | grep -q . || missing internet "the package mirror's name is not found" ;;
         sys_resource) setpriv -d | grep -q 'Capability bounding set:.*sys_resource' ||
             missing sys_resource "not in the bounding set" ;;
         cgroup-memory) [ -d /sys/fs/cgroup/memory ] ||

@@ -58,15 +58,33 @@ static int open_bind_source(struct runtime_sandbox *s, const struct plan_mount *
 	return fd;
 }
 
-/* All sources, before the new root covers "/": a bind of the host's "/" would otherwise take the
- * new root along, and show the container itself (crun #2262). */
-static int open_bind_sources(struct runtime_sandbox *s, bool only_shared, struct err *err)
+/* A recursive bind of the host's "/", by whatever name. */
+static bool takes_host_root(struct runtime_sandbox *s, const struct plan_mount *pm)
+{
+	AUTO_FREE char *path = NULL;
+	struct stat source, root;
+
+	if (!(pm->options.flags & MOUNT_RECURSIVE) || pm->spec->source_fd >= 0)
+		return false;
+	path = bundle_path(s->args, pm->spec->source);
+	return stat(path, &source) == 0 && stat("/", &root) == 0 && source.st_dev == root.st_dev &&
+	       source.st_ino == root.st_ino;
+}
+
+/* Sources that have to be taken early: those that share mounts with the host, while they still do
+ * (only_shared), and the host's "/" before the new root covers it, since the bind would otherwise
+ * take the new root along and show the container itself (crun #2262). All others are taken when
+ * their turn comes, so that mountinfo lists mounts in the order of the configuration. */
+static int open_early_sources(struct runtime_sandbox *s, bool only_shared, struct err *err)
 {
 	for (size_t i = 0; i < s->plan.n_mounts; i++) {
-		if (s->plan.mounts[i].kind != PLAN_MOUNT_BIND || s->mount_sources[i] >= 0 ||
-		    (only_shared && s->plan.mounts[i].options.propagation != MS_SHARED))
+		const struct plan_mount *pm = &s->plan.mounts[i];
+
+		if (pm->kind != PLAN_MOUNT_BIND || s->mount_sources[i] >= 0)
 			continue;
-		s->mount_sources[i] = open_bind_source(s, &s->plan.mounts[i], err);
+		if (only_shared ? pm->options.propagation != MS_SHARED : !takes_host_root(s, pm))
+			continue;
+		s->mount_sources[i] = open_bind_source(s, pm, err);
 		if (s->mount_sources[i] < 0)
 			return -1;
 	}
@@ -80,7 +98,7 @@ int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err
 	AUTO_FD root = -1;
 
 	/* Volumes that share their mounts with the host are taken while they still do. */
-	if (open_bind_sources(s, true, err) < 0)
+	if (open_early_sources(s, true, err) < 0)
 		return -1;
 	/* Before anything is mounted: nothing of ours may reach the host. */
 	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
@@ -97,7 +115,7 @@ int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err
 			return err_sys(err, errno, "root.path: '%s'", s->spec->root_path);
 	}
 	/* After the callback, which may still choose descriptors for some. */
-	if (open_bind_sources(s, false, err) < 0)
+	if (open_early_sources(s, false, err) < 0)
 		return -1;
 	/* On top of "/": needs no directory to mount on, and no path leads there by accident; the
 	 * process's own root stays below it until pivot_root. */
@@ -240,6 +258,11 @@ static int mount_fs(const struct plan_mount *pm, int root_fd, struct err *err)
 		if (r < 0)
 			return mount_failed(err, r, m, "make read-only");
 	}
+	if (pm->options.propagation) {
+		r = set_attr(fd, pm->options.propagation_recursive, 0, 0, pm->options.propagation);
+		if (r < 0)
+			return mount_failed(err, r, m, "set the propagation of");
+	}
 	r = attach(fd, target);
 	return r < 0 ? mount_failed(err, r, m, "attach") : 0;
 }
@@ -249,10 +272,15 @@ static int mount_bind(struct runtime_sandbox *s, const struct plan_mount *pm, in
 {
 	const struct oci_mount *m = pm->spec;
 	const struct mount_options *o = &pm->options;
-	int fd = s->mount_sources[pm - s->plan.mounts], r = 0;
+	AUTO_FD fd = TAKE_FD(s->mount_sources[pm - s->plan.mounts]);
 	AUTO_FD target = -1;
 	struct stat st;
+	int r = 0;
 
+	if (fd < 0)
+		fd = open_bind_source(s, pm, err);
+	if (fd < 0)
+		return -1;
 	if (fstat(fd, &st) < 0)
 		return mount_failed(err, -errno, m, "look at the source of");
 	target = S_ISDIR(st.st_mode) ? rootfs_mkdir_all(root_fd, m->destination, 0755)

@@ -43,7 +43,7 @@ box() {
 
 @test "a real Debian: set-id programs, owners, accounts" {
     uimage debian
-    ok box debian bash -c 'stat -c "%u:%g %a" /etc/shadow /usr/bin/passwd; useradd -m jo; su jo -c "touch ~/x; id -u"; stat -c %U /home/jo/x'
+    ok box debian bash -c 'stat -c "%u:%g %a" /etc/shadow /usr/bin/passwd; useradd -m jo; su jo -c "touch ~/x; id -u"; stat -c %U ~jo/x'
     [ "${lines[0]}" = "0:42 640" ]
     [ "${lines[1]}" = "0:0 4755" ]
     [ "${lines[2]}" = 1000 ]

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -84,9 +85,30 @@ static void remove_state(int state_root_fd, const char *id)
 		return;
 	unlinkat(dir, "start", 0);
 	unlinkat(dir, "config.json", 0);
+	unlinkat(dir, "cgroup", 0);
 	unlinkat(dir, "state.json", 0);
 	/* Stays when the engine keeps files of its own there. */
 	unlinkat(state_root_fd, id, AT_REMOVEDIR);
+}
+
+/* What a creation that was killed half-way leaves: its processes end by themselves, a cgroup and a
+ * directory do not. */
+static int remove_unfinished(int state_root_fd, const char *id, struct err *err)
+{
+	AUTO_FD dir = state_dir_open(state_root_fd, id, ERR_IGNORE);
+	AUTO_FREE char *path = NULL;
+	AUTO_CGROUP cg = CGROUP_INIT;
+	size_t len;
+
+	if (dir < 0)
+		return 0;
+	if (flock(dir, LOCK_EX | LOCK_NB) < 0)
+		return err_set(err, E_BUSY, "container '%s' is being created", id);
+	if (file_read_at(dir, "cgroup", 8192, &path, &len, ERR_IGNORE) == 0 &&
+	    cgroup_open(&cg, path, cgroup_layout_get()->available, ERR_IGNORE) == 0)
+		cgroup_remove(&cg, false, ERR_IGNORE);
+	remove_state(state_root_fd, id);
+	return 0;
 }
 
 int runtime_delete(int state_root_fd, const char *id, bool force, struct err *err)
@@ -98,11 +120,8 @@ int runtime_delete(int state_root_fd, const char *id, bool force, struct err *er
 	int r = 0;
 
 	if (runtime_state(state_root_fd, id, &st, &e) < 0) {
-		/* A creation that was killed half-way leaves a directory and no state. */
-		if (force && (e.code == E_NOT_FOUND || e.code == E_CORRUPT)) {
-			remove_state(state_root_fd, id);
-			return 0;
-		}
+		if (force && (e.code == E_NOT_FOUND || e.code == E_CORRUPT))
+			return remove_unfinished(state_root_fd, id, err);
 		*err = e;
 		return -1;
 	}

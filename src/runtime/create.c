@@ -75,6 +75,7 @@ static void sandbox_undo(struct runtime_sandbox *s)
 	unlinkat(s->state_dir_fd, "start", 0);
 	unlinkat(s->state_dir_fd, "state.json", 0);
 	unlinkat(s->state_dir_fd, "config.json", 0);
+	unlinkat(s->state_dir_fd, "cgroup", 0);
 	if (s->made_dir)
 		unlinkat(s->args->state_root_fd, s->args->id, AT_REMOVEDIR);
 }
@@ -90,12 +91,12 @@ static int make_state_dir(struct runtime_sandbox *s, struct err *err)
 	s->state_dir_fd = openat(root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->state_dir_fd < 0)
 		return err_sys(err, errno, "open the state directory of '%s'", id);
-	if (s->made_dir)
-		return 0;
-	/* Ours to fill unless another creation holds it or has finished in it. */
+	/* Ours to fill unless another creation holds it or has finished in it. The lock ends with
+	 * this process, however it ends. */
 	if (flock(s->state_dir_fd, LOCK_EX | LOCK_NB) < 0 ||
-	    faccessat(s->state_dir_fd, "state.json", F_OK, 0) == 0) {
+	    (!s->made_dir && faccessat(s->state_dir_fd, "state.json", F_OK, 0) == 0)) {
 		close_fd(&s->state_dir_fd);
+		s->made_dir = false;
 		return err_set(err, E_EXISTS, "container '%s' exists already", id);
 	}
 	return 0;
@@ -198,6 +199,18 @@ static int cgroup_unusable(const struct runtime_sandbox *s, struct err *err)
 	               "/sys/fs/cgroup");
 }
 
+/* So that a `delete --force` finds the cgroup of a creation that was killed half-way. */
+static int note_cgroup(struct runtime_sandbox *s, struct err *err)
+{
+	AUTO_FD fd =
+		openat(s->state_dir_fd, "cgroup", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	size_t len = strlen(s->plan.cgroup_path);
+
+	if (fd < 0 || write(fd, s->plan.cgroup_path, len) != (ssize_t)len)
+		return err_sys(err, errno, "write the state of '%s'", s->args->id);
+	return 0;
+}
+
 /* The part before the clone: v2's directory, for the process to be born into. */
 static int prepare_cgroup(struct runtime_sandbox *s, unsigned *ret_wanted, struct err *err)
 {
@@ -208,6 +221,8 @@ static int prepare_cgroup(struct runtime_sandbox *s, unsigned *ret_wanted, struc
 	*ret_wanted = 0;
 	if (!wanted)
 		return cgroup_unusable(s, err);
+	if (note_cgroup(s, err) < 0)
+		return -1;
 	missing = s->plan.cgroup_needed & ~l->available;
 	for (int c = 0; c < CGROUP_MAX; c++)
 		if (missing & CGROUP_BIT(c))

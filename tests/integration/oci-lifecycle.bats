@@ -138,6 +138,23 @@ empty_ps() {
     nothing_left c8
 }
 
+@test "a creation killed at any moment leaves no process, and can be deleted" {
+    bundle
+    cmd sleep 1000
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+        (cd "$B" && exec "$BUILD/dhow-oci" --root "$T/oci" create "dead$i" </dev/null >/dev/null 2>&1) &
+        sleep "0.00$((i % 9))"
+        kill -9 $! 2>/dev/null || true
+        wait $! 2>/dev/null || true
+    done
+    sleep 0.3
+    for id in $(ls "$T/oci"); do
+        [ -e "$T/oci/$id/state.json" ] || ! pgrep -f "create $id\$"
+        oci delete -f "$id"
+    done
+    nothing_left 'dead*'
+}
+
 @test "kill --all reaches every process" {
     container c9
     oci exec -d c9 sleep 1000

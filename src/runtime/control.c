@@ -1,6 +1,7 @@
 /* What is done to a container that exists: kill, delete, pause, resume, update, ps. */
 #include "runtime/internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -91,6 +92,25 @@ static void remove_state(int state_root_fd, const char *id)
 	unlinkat(state_root_fd, id, AT_REMOVEDIR);
 }
 
+/* Files that were being written when it was killed (file_write_atomic_at). */
+static void remove_temporary(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(dir)))
+		if (strncmp(e->d_name, "state.json.", 11) == 0 ||
+		    strncmp(e->d_name, "config.json.", 12) == 0)
+			unlinkat(dir_fd, e->d_name, 0);
+	closedir(dir);
+}
+
 /* What a creation that was killed half-way leaves: its processes end by themselves, a cgroup and a
  * directory do not. */
 static int remove_unfinished(int state_root_fd, const char *id, struct err *err)
@@ -107,6 +127,7 @@ static int remove_unfinished(int state_root_fd, const char *id, struct err *err)
 	if (file_read_at(dir, "cgroup", 8192, &path, &len, ERR_IGNORE) == 0 &&
 	    cgroup_open(&cg, path, cgroup_layout_get()->available, ERR_IGNORE) == 0)
 		cgroup_remove(&cg, false, ERR_IGNORE);
+	remove_temporary(dir);
 	remove_state(state_root_fd, id);
 	return 0;
 }

@@ -373,7 +373,9 @@ static int create(struct runtime_sandbox *s, struct err *err)
 	if (s->spec->linux_.ns[OCI_NS_USER].wanted &&
 	    process_limits(&s->spec->process, s->pid, false, err) < 0)
 		return -1;
-	return state_write(s, err);
+	if (state_write(s, err) < 0)
+		return -1;
+	return s->args->flags & RUNTIME_START_BY_FD ? 0 : sync_tell(s->sync_fd, 'd', err);
 }
 
 int runtime_create(const struct runtime_create_args *args, struct runtime_container *ret,

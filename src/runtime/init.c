@@ -270,6 +270,10 @@ static int wait_start(struct runtime_sandbox *s, struct err *err)
 
 	if (s->listen_fd < 0)
 		return sync_expect(s->child_sync_fd, 's', err) < 0 ? -1 : s->child_sync_fd;
+	/* Only once the state is written may we outlive the caller: a container that nobody knows
+	 * of would wait for ever. */
+	if (sync_expect(s->child_sync_fd, 'd', err) < 0)
+		return -1;
 	close(TAKE_FD(s->child_sync_fd));
 	for (;;) {
 		int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);

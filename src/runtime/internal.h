@@ -9,6 +9,7 @@
  *   'h' createRuntime hooks have run  ----->   (only when there are such hooks) pivots
  *                                     <-----   't' the terminal's master, as a descriptor
  *                                     <-----   'r' ready
+ *   'd' the state is written          ----->   (not with START_BY_FD) waits at the start socket
  *   's' start                         ----->   (START_BY_FD; else by the start socket, which
  *                                              answers 'k') executes
  * At any time the new process may send 'e' and a struct err, and end. An execve that fails is an

@@ -14,8 +14,8 @@
  * - a call that no rule names gets the default action, but one that is newer than every call the
  * policy names gets ENOSYS when the default is an errno (so that libc falls back to the older
  * call);
- * - on i386, what a rule without conditions says about a socket or System V IPC call also holds for it
- *   when made through socketcall or ipc, unless the policy names those themselves;
+ * - on i386, what a rule without conditions says about a socket or System V IPC call also holds for
+ * it when made through socketcall or ipc, unless the policy names those themselves;
  * - a call made through another architecture than those listed kills the thread. */
 #pragma once
 #include "base/err.h"

@@ -233,9 +233,6 @@ static int prepare_cgroup(struct runtime_sandbox *s, unsigned *ret_wanted, struc
 		if (cgroup_create(&s->cgroup, s->plan.cgroup_path,
 		                  (wanted & l->on_v2) | CGROUP_BIT(CGROUP_UNIFIED), &e) < 0)
 			goto refused;
-		if (device_rules_by_bpf() &&
-		    device_rules_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0)
-			return -1;
 	} else if (cgroup_create(&s->cgroup, s->plan.cgroup_path, wanted, &e) < 0) {
 		goto refused;
 	}
@@ -254,15 +251,15 @@ refused:
 	return -1;
 }
 
+/* The rest, while the new process mounts its root: all of it is in place before it is told so, and
+ * it executes nothing of the container's before. */
 static int join_cgroup(struct runtime_sandbox *s, unsigned wanted, struct err *err)
 {
 	unsigned born_into = s->cgroup.fds[CGROUP_UNIFIED] >= 0 ? CGROUP_BIT(CGROUP_UNIFIED) : 0;
 
 	if (wanted) {
 		if (cgroup_create(&s->cgroup, s->plan.cgroup_path, wanted, err) < 0 ||
-		    resources_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0)
-			return -1;
-		if (!device_rules_by_bpf() &&
+		    resources_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0 ||
 		    device_rules_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0)
 			return -1;
 		if (cgroup_attach_in(&s->cgroup, s->cgroup.joined & ~born_into, s->pid, err) < 0)

@@ -19,7 +19,7 @@ D() {
 
 @test "output and exit code reach everyone who is attached" {
     ok dhow run -d -i --name a --network none busybox sh -c 'read x; echo got $x; exit 4'
-    D attach --no-stdin a >"$T/one" 3>&- &
+    "$BUILD/dhow" --root "$T/root" --runroot "$T/run" attach --no-stdin a >"$T/one" 3>&- &
     one=$!
     sleep 0.3
     rc=0
@@ -61,7 +61,7 @@ D() {
 
 @test "a client that does not read stops neither the log nor the others" {
     ok dhow run -d -i --name slow --network none busybox sh -c 'read x; seq 1 200000; echo finished'
-    D attach --no-stdin slow >"$T/stuck" 3>&- &
+    "$BUILD/dhow" --root "$T/root" --runroot "$T/run" attach --no-stdin slow >"$T/stuck" 3>&- &
     stuck=$!
     sleep 0.3
     kill -STOP $stuck
@@ -78,7 +78,7 @@ D() {
 
 @test "killing a client does not disturb the container" {
     ok dhow run -d --name k --network none busybox sh -c 'while :; do echo tick; sleep 0.05; done'
-    D attach k >/dev/null 3>&- &
+    "$BUILD/dhow" --root "$T/root" --runroot "$T/run" attach k >/dev/null 3>&- &
     client=$!
     sleep 0.3
     kill -9 $client
@@ -88,7 +88,7 @@ D() {
 }
 
 @test "killing dhow run leaves the container to its monitor, and --rm still works" {
-    D run --rm --name fg --network none busybox sh -c 'sleep 1' >/dev/null 3>&- &
+    "$BUILD/dhow" --root "$T/root" --runroot "$T/run" run --rm --name fg --network none busybox sh -c 'sleep 1' >/dev/null 3>&- &
     client=$!
     wait_for 5 in_state fg running
     kill -9 $client
@@ -103,4 +103,20 @@ D() {
     fails 3 dhow run --name again --network none busybox sh -c 'echo hi; exit 3'
     fails 3 dhow start -a again
     [ "$output" = hi ]
+}
+
+@test "a client that sleeps through more than its file holds is told what it missed" {
+    ok dhow run -d -i --name gap --log-driver none --network none busybox \
+        sh -c 'read x; head -c 80000000 /dev/zero | tr "\0" x; echo; echo finished'
+    "$BUILD/dhow" --root "$T/root" --runroot "$T/run" attach --no-stdin gap >"$T/stuck" 2>"$T/stuck.err" 3>&- &
+    stuck=$!
+    sleep 0.3
+    kill -STOP $stuck
+    echo go | D attach gap | tail -n 1 >"$T/last"
+    [ "$(cat "$T/last")" = finished ]
+    kill -CONT $stuck
+    wait $stuck
+    [ "$(wc -c <"$T/stuck")" -lt 70000000 ]
+    grep -q "KiB of output were skipped" "$T/stuck.err"
+    rm "$T/stuck"
 }

@@ -9,6 +9,9 @@
 
 oci_setup() {
     local applet
+    # cgroups are named after container ids, which two runs at the same time would share
+    exec 8>/tmp/dhow-oci-tests.lock
+    flock -w 900 8 || return 1
     B=$T/bundle
     export B
     mkdir -p "$B"/rootfs/{bin,proc,sys,dev,etc,tmp,root}

@@ -76,12 +76,17 @@ oci_is() {
 }
 
 # Nothing of this file's containers may be left: state, processes, cgroups.
+no_cgroup() {
+    [ -z "$(find /sys/fs/cgroup -type d -name "$1" 2>/dev/null)" ]
+}
+
 nothing_left() {
     [ -z "$(ls -A "$T/oci" 2>/dev/null)" ] || {
         echo "state left: $(ls -A "$T/oci")"
         return 1
     }
-    [ -z "$(find /sys/fs/cgroup -type d -name "$1" 2>/dev/null)" ] || {
+    # polled: the kernel takes a cgroup away a moment after its last process
+    wait_for 2 no_cgroup "$1" >/dev/null || {
         echo "cgroup left: $(find /sys/fs/cgroup -type d -name "$1")"
         return 1
     }

@@ -115,7 +115,7 @@ http.server.HTTPServer(('', 80), H).serve_forever()" 3>&- &
     wait_for 10 curl -sf -o /dev/null "http://$WORLD/"
     dhow run -d --name a busybox sleep 100 >/dev/null
     run inside a curl -s --max-time 2 "http://$WORLD/"
-    kill $server
+    kill $(pgrep -P $server) # world is a function: $! is its shell
     [ "$output" = "$WORLD_HOST" ]
 }
 

@@ -40,6 +40,16 @@ static void add_idmaps(struct json_object *obj, const char *key, const struct oc
 	}
 }
 
+const char *oci_ns_name(enum oci_ns ns)
+{
+	return spec_ns_names[ns];
+}
+
+const char *oci_seccomp_action_name(enum oci_seccomp_action action)
+{
+	return spec_seccomp_actions[action];
+}
+
 static void add_caps(struct json_object *process, const struct oci_caps *caps)
 {
 	const struct {

@@ -327,6 +327,10 @@ char *oci_spec_format(const struct oci_spec *spec, bool pretty);
 /* docker's default profile for a container with this bounding set (oci/seccomp-default.c). */
 void oci_seccomp_default(struct oci_seccomp *s, uint64_t bounding_caps);
 
+/* The specification's names: "network", "SCMP_ACT_ERRNO". */
+const char *oci_ns_name(enum oci_ns ns);
+const char *oci_seccomp_action_name(enum oci_seccomp_action action);
+
 /* Helpers for builders: each copies its strings. */
 struct oci_mount *oci_spec_add_mount(struct oci_spec *spec, const char *destination,
                                      const char *type, const char *source,

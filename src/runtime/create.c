@@ -171,7 +171,7 @@ static int open_mount_sources(struct runtime_sandbox *s, struct err *err)
 /* Which hierarchies to join. Joining one of v1 makes the kernel wait for a grace period (5 to 15
  * ms), so a container without limits joins v2's only, by CLONE_INTO_CGROUP, where it exists. One
  * that could mount cgroups itself joins all, so as not to see the root's. */
-static unsigned wanted_hierarchies(const struct runtime_sandbox *s)
+unsigned create_hierarchies(const struct runtime_sandbox *s)
 {
 	const struct cgroup_layout *l = cgroup_layout_get();
 	unsigned wanted = s->plan.cgroup_needed;
@@ -215,7 +215,7 @@ static int note_cgroup(struct runtime_sandbox *s, struct err *err)
 static int prepare_cgroup(struct runtime_sandbox *s, unsigned *ret_wanted, struct err *err)
 {
 	const struct cgroup_layout *l = cgroup_layout_get();
-	unsigned wanted = wanted_hierarchies(s), missing;
+	unsigned wanted = create_hierarchies(s), missing;
 	struct err e = ERR_INIT;
 
 	*ret_wanted = 0;

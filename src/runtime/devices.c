@@ -194,5 +194,8 @@ int device_rules_apply(struct cgroup *cg, const struct oci_resources *r, struct 
 {
 	if (!r->n_devices)
 		return 0;
+	/* The controller's language is the readable form of both. */
+	if (cg->record)
+		return apply_v1(cg, r, err);
 	return device_rules_by_bpf() ? apply_bpf(cg, r, err) : apply_v1(cg, r, err);
 }

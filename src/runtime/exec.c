@@ -56,7 +56,7 @@ static int load_spec(struct exec *e, const struct oci_spec **ret, struct err *er
 	return 0;
 }
 
-static int refuse(const struct oci_process *p, struct err *err)
+int exec_check(const struct oci_process *p, struct err *err)
 {
 	const char *what = NULL;
 
@@ -83,7 +83,7 @@ static int prepare(struct exec *e, struct err *err)
 	const struct runtime_exec_args *a = e->args;
 	const struct oci_spec *spec;
 
-	if (refuse(a->process, err) < 0 ||
+	if (exec_check(a->process, err) < 0 ||
 	    runtime_state(a->state_root_fd, a->id, &e->state, err) < 0)
 		return -1;
 	if (e->state.status == RUNTIME_STOPPED)

@@ -13,12 +13,12 @@
 #include "sys/rootfs.h"
 
 /* clang-format off */
-static const struct { const char *name; unsigned major, minor; } default_nodes[] = {
+const struct plan_node plan_default_nodes[PLAN_DEFAULT_NODES] = {
 	{ "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 },
 	{ "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 },
 };
 
-static const struct { const char *name, *target; } links[] = {
+const struct plan_link plan_default_links[PLAN_DEFAULT_LINKS] = {
 	{ "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" },
 	{ "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
 	{ "ptmx", "pts/ptmx" },
@@ -90,25 +90,28 @@ static int make_node(struct runtime_sandbox *s, int dir_fd, const char *name, co
 
 static int default_devices(struct runtime_sandbox *s, int dev_fd, struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(default_nodes); i++) {
+	for (size_t i = 0; i < PLAN_DEFAULT_NODES; i++) {
 		char host[32];
 		int r;
 
-		snprintf(host, sizeof(host), "/dev/%s", default_nodes[i].name);
-		r = make_node(s, dev_fd, default_nodes[i].name, host, S_IFCHR, 0666,
-		              makedev(default_nodes[i].major, default_nodes[i].minor), 0, 0);
+		snprintf(host, sizeof(host), "/dev/%s", plan_default_nodes[i].name);
+		r = make_node(s, dev_fd, plan_default_nodes[i].name, host, S_IFCHR, 0666,
+		              makedev(plan_default_nodes[i].major, plan_default_nodes[i].minor), 0,
+		              0);
 		if (r < 0)
 			return err_sys(err, -r, "make device '%s'", host);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
-		if (symlinkat(links[i].target, dev_fd, links[i].name) == 0)
+	for (size_t i = 0; i < PLAN_DEFAULT_LINKS; i++) {
+		if (symlinkat(plan_default_links[i].target, dev_fd, plan_default_links[i].name) ==
+		    0)
 			continue;
 		/* A root without a tmpfs on /dev brings its own. */
-		if (errno == EEXIST && strcmp(links[i].name, "ptmx") == 0 &&
+		if (errno == EEXIST && strcmp(plan_default_links[i].name, "ptmx") == 0 &&
 		    unlinkat(dev_fd, "ptmx", 0) == 0 && symlinkat("pts/ptmx", dev_fd, "ptmx") == 0)
 			continue;
 		if (errno != EEXIST)
-			return err_sys(err, errno, "make link '/dev/%s'", links[i].name);
+			return err_sys(err, errno, "make link '/dev/%s'",
+			               plan_default_links[i].name);
 	}
 	return 0;
 }

@@ -148,27 +148,6 @@ static bool has_caller_hooks(const struct oci_spec *spec)
 	return spec->hooks[OCI_HOOK_PRESTART].count || spec->hooks[OCI_HOOK_CREATE_RUNTIME].count;
 }
 
-/* linux.sysctl: only what belongs to a namespace of the container's own. */
-static bool sysctl_is_allowed(const struct oci_linux *l, const char *key)
-{
-	static const char *const ipc[] = { "kernel.msgmax", "kernel.msgmnb",
-		                           "kernel.msgmni", "kernel.sem",
-		                           "kernel.shmall", "kernel.shmmax",
-		                           "kernel.shmmni", "kernel.shm_rmid_forced" };
-	bool new_net = l->ns[OCI_NS_NETWORK].wanted, new_ipc = l->ns[OCI_NS_IPC].wanted;
-
-	if (strncmp(key, "net.", 4) == 0 || strncmp(key, "net/", 4) == 0)
-		return new_net;
-	if (strncmp(key, "fs.mqueue.", 10) == 0)
-		return new_ipc;
-	if (strcmp(key, "kernel.domainname") == 0 || strcmp(key, "kernel.hostname") == 0)
-		return l->ns[OCI_NS_UTS].wanted && strcmp(key, "kernel.domainname") == 0;
-	for (size_t i = 0; i < ARRAY_LEN(ipc); i++)
-		if (strcmp(key, ipc[i]) == 0)
-			return new_ipc;
-	return false;
-}
-
 static int set_sysctls(struct runtime_sandbox *s, struct err *err)
 {
 	const struct oci_linux *l = &s->spec->linux_;
@@ -184,17 +163,7 @@ static int set_sysctls(struct runtime_sandbox *s, struct err *err)
 		AUTO_FREE char *path = NULL;
 		AUTO_FD fd = -1;
 
-		if (strstr(key, "..") || !sysctl_is_allowed(l, key))
-			return err_set(err, E_PERM,
-			               "linux.sysctl: '%s' is not separate for the container, or "
-			               "its namespace is shared",
-			               key);
-		path = xstrdup(key);
-		/* "net/ipv4/conf/eth0.1/..." keeps its dots when written with slashes. */
-		if (!strchr(path, '/'))
-			for (char *p = path; *p; p++)
-				if (*p == '.')
-					*p = '/';
+		path = plan_sysctl_path(key);
 		/* CVE-2025-52881: never through a mount or a link inside procfs. */
 		fd = rootfs_open_beneath(sys, path, O_WRONLY | O_NOFOLLOW, 0);
 		if (fd < 0)

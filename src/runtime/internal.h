@@ -52,6 +52,9 @@ int sync_receive(int fd, int *ret_fd, struct err *err);
 /* Wait for exactly this message. */
 int sync_expect(int fd, char what, struct err *err);
 
+/* create.c: the hierarchies (CGROUP_BIT) that the container joins. */
+unsigned create_hierarchies(const struct runtime_sandbox *s);
+
 /* init.c: the new process. Never returns. */
 void init_main(struct runtime_sandbox *s) NORETURN;
 /* Wait for 'c' (once), then make the cgroup namespace. */
@@ -106,6 +109,9 @@ int stage_open(struct err *err); /* its descriptor, or -1 */
 char **stage_argv(int report_fd, const char *exe, const struct strv *args);
 /* Returns only on failure, with errno. */
 void stage_exec(int stage_fd, char *const *argv, char *const *envp);
+
+/* exec.c: what cannot be executed, refused by its JSON path. */
+int exec_check(const struct oci_process *p, struct err *err);
 
 /* hide-exe.c: /proc/PID/exe of this process becomes the stage. Before other processes can see it.
  */

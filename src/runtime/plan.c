@@ -28,6 +28,11 @@ static const struct { const char *name; unsigned flag; } filter_flags[] = {
 };
 /* clang-format on */
 
+uint64_t plan_ns_flag(enum oci_ns ns)
+{
+	return clone_flag[ns];
+}
+
 static int plan_namespaces(struct plan *plan, const struct oci_spec *spec, struct err *err)
 {
 	const struct oci_linux *l = &spec->linux_;
@@ -337,7 +342,8 @@ int plan_make(struct plan *plan, const struct oci_spec *spec, const char *id, st
 
 	*plan = (struct plan){ 0 };
 	if (refuse_unsupported(spec, err) < 0 || plan_namespaces(plan, spec, err) < 0 ||
-	    plan_mounts(plan, spec, err) < 0 || plan_propagation(plan, l, err) < 0)
+	    plan_mounts(plan, spec, err) < 0 || plan_propagation(plan, l, err) < 0 ||
+	    plan_check_sysctls(l, err) < 0)
 		return -1;
 	if (spec->has_process && !spec->process.args.len)
 		return err_set(err, E_INVALID, "process.args: is empty");

@@ -42,5 +42,22 @@ void plan_done(struct plan *plan);
 /* Also for exec: compiles spec's profile into plan-like out-parameters. */
 int plan_seccomp(const struct oci_seccomp *s, struct sock_filter **ret, unsigned short *ret_len,
                  unsigned *ret_flags, struct err *err);
+/* CLONE_NEW* of a kind of namespace. */
+uint64_t plan_ns_flag(enum oci_ns ns);
+/* plan-sysctl.c: only keys that belong to a namespace of the container's own. */
+int plan_check_sysctls(const struct oci_linux *l, struct err *err);
+/* The file below /proc/sys. The caller frees. */
+char *plan_sysctl_path(const char *key);
+/* What /dev is filled with, besides linux.devices (init-dev.c). */
+enum { PLAN_DEFAULT_NODES = 6, PLAN_DEFAULT_LINKS = 5 };
+struct plan_node {
+	const char *name;
+	unsigned major, minor;
+};
+struct plan_link {
+	const char *name, *target;
+};
+extern const struct plan_node plan_default_nodes[PLAN_DEFAULT_NODES];
+extern const struct plan_link plan_default_links[PLAN_DEFAULT_LINKS];
 /* Hierarchies whose files these resources are written to. */
 unsigned resources_controllers(const struct oci_resources *r);

@@ -400,6 +400,8 @@ int cgroup_write(struct cgroup *cg, enum cgroup_controller c, const char *file, 
 {
 	int fd = fd_for(cg, c);
 
+	if (cg->record)
+		return cg->record(cg, c, file, value);
 	return fd < 0 ? -ENOENT : write_at(fd, file, value);
 }
 

@@ -58,6 +58,10 @@ struct cgroup {
 	unsigned joined;     /* hierarchies in which the directory is ours */
 	unsigned made;       /* of those: directories this process made, for undo */
 	int fds[CGROUP_MAX]; /* O_PATH directory per hierarchy; -1 where not opened */
+	/* A rehearsal: instead of being written, every value is handed to this. NULL: for real. */
+	int (*record)(struct cgroup *cg, enum cgroup_controller c, const char *file,
+	              const char *value);
+	void *record_ctx;
 };
 
 #define CGROUP_INIT                                                                                \

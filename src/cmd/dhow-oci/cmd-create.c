@@ -15,10 +15,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "runtime/plan-steps.h"
 
 struct create_values {
 	const char *bundle, *config, *console_socket, *pidfd_socket, *pid_file;
-	bool no_pivot, no_new_keyring, no_subreaper, detach, keep;
+	const char *format;
+	bool no_pivot, no_new_keyring, no_subreaper, detach, keep, dry_run;
 	uint64_t preserve_fds;
 };
 
@@ -32,7 +34,9 @@ struct create_values {
 	{ "pid-file", 0, OPT_STR, O(pid_file), "FILE", "write the pid of the first process here", 0, COMPLETE_FILE }, \
 	{ "no-pivot", 0, OPT_BOOL, O(no_pivot), NULL, "do not use pivot_root (for a root on a ramdisk)", 0, 0 }, \
 	{ "no-new-keyring", 0, OPT_BOOL, O(no_new_keyring), NULL, "keep the caller's session keyring", 0, 0 }, \
-	{ "preserve-fds", 0, OPT_UINT, O(preserve_fds), "N", "pass on N descriptors, from 3 upwards", 0, 0 }
+	{ "preserve-fds", 0, OPT_UINT, O(preserve_fds), "N", "pass on N descriptors, from 3 upwards", 0, 0 }, \
+	{ "dry-run", 0, OPT_BOOL, O(dry_run), NULL, "print the steps that would be taken, and take none", 0, 0 }, \
+	{ "format", 0, OPT_STR, O(format), "FORMAT", "of --dry-run: text or json (default text)", 0, 0 }
 
 const struct opt oci_create_options[] = {
 	CREATE_OPTIONS,
@@ -88,6 +92,8 @@ static int bundle_load(struct bundle *b, const struct create_values *v, struct e
 static int check_terminal(const struct oci_spec *spec, const struct create_values *v, bool detached,
                           struct err *err)
 {
+	if (v->format && !v->dry_run)
+		return err_set(err, E_INVALID, "option --format: goes with --dry-run only");
 	if (spec->process.terminal && detached && !v->console_socket)
 		return err_set(err, E_INVALID,
 		               "process.terminal: a container that is not waited for needs "
@@ -142,29 +148,48 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-static int do_create(struct cmd_ctx *ctx, const struct create_values *v, const char *id,
-                     const struct bundle *b, unsigned flags, struct runtime_container *ret)
+static struct runtime_create_args create_args(const struct cmd_ctx *ctx,
+                                              const struct create_values *v, const char *id,
+                                              const struct bundle *b, unsigned flags)
 {
-	struct runtime_create_args args = {
+	const char *manager = ctx->globals.cgroup_manager;
+
+	return (struct runtime_create_args){
 		.id = id,
 		.spec = &b->spec,
-		.state_root_fd = oci_root(ctx),
+		.state_root_fd = -1,
 		.bundle_fd = b->fd,
 		.bundle_path = b->path,
 		.stdio = { 0, 1, 2 },
 		.console_socket = v->console_socket,
 		.flags = flags | RUNTIME_SAVE_CONFIG | (v->no_pivot ? RUNTIME_NO_PIVOT : 0u) |
-		         (v->no_new_keyring ? RUNTIME_NO_NEW_KEYRING : 0u),
+		         (v->no_new_keyring ? RUNTIME_NO_NEW_KEYRING : 0u) |
+		         (manager && strcmp(manager, "disabled") == 0 ? RUNTIME_NO_CGROUP : 0u),
 	};
-	const char *manager = ctx->globals.cgroup_manager;
+}
 
+static int dry_run(struct cmd_ctx *ctx, const struct create_values *v, const char *id,
+                   const struct bundle *b, unsigned flags)
+{
+	struct runtime_create_args args = create_args(ctx, v, id, b, flags);
+	AUTO_JSON *steps = NULL;
+
+	if (runtime_create_steps(&args, &steps, &ctx->err) < 0)
+		return -1;
+	return oci_print_steps(steps, id, v->format, &ctx->err);
+}
+
+static int do_create(struct cmd_ctx *ctx, const struct create_values *v, const char *id,
+                     const struct bundle *b, unsigned flags, struct runtime_container *ret)
+{
+	struct runtime_create_args args = create_args(ctx, v, id, b, flags);
+
+	args.state_root_fd = oci_root(ctx);
 	if (args.state_root_fd < 0)
 		return -1;
 	/* An interrupt half-way would leave half a container: it is served afterwards (run passes
 	 * it on, create ends with it). */
 	hold_signals();
-	if (manager && strcmp(manager, "disabled") == 0)
-		args.flags |= RUNTIME_NO_CGROUP;
 	oci_listen_fds(v->preserve_fds, &args.listen_fds, &args.preserve_fds);
 	if (runtime_create(&args, ret, &ctx->err) < 0)
 		return -1;
@@ -189,7 +214,8 @@ int cmd_create(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 	if (r == 0)
 		r = check_terminal(&b.spec, &v, true, &ctx->err);
 	if (r == 0)
-		r = do_create(ctx, &v, args.items[0], &b, RUNTIME_JOIN_ALL, &c);
+		r = v.dry_run ? dry_run(ctx, &v, args.items[0], &b, RUNTIME_JOIN_ALL)
+		              : do_create(ctx, &v, args.items[0], &b, RUNTIME_JOIN_ALL, &c);
 	runtime_container_done(&c);
 	bundle_done(&b);
 	return r;
@@ -233,7 +259,9 @@ int cmd_run(struct cmd_ctx *ctx, const struct command *self, int argc, char **ar
 	if (r == 0)
 		r = check_terminal(&b.spec, &v, v.detach, &ctx->err);
 	if (r == 0)
-		r = run_container(ctx, &v, args.items[0], &b);
+		r = v.dry_run
+		            ? dry_run(ctx, &v, args.items[0], &b, v.detach ? RUNTIME_JOIN_ALL : 0u)
+		            : run_container(ctx, &v, args.items[0], &b);
 	bundle_done(&b);
 	return r;
 }

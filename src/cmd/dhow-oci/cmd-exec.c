@@ -8,12 +8,14 @@
 #include "base/num.h"
 #include "base/xalloc.h"
 #include "oci/names.h"
+#include "runtime/plan-steps.h"
 
 struct exec_values {
 	const char *process, *console_socket, *pid_file, *cwd, *user;
 	const char *process_label, *apparmor, *cgroup;
 	struct strv env, caps, gids;
-	bool tty, detach, no_new_privs, ignore_paused;
+	const char *format;
+	bool tty, detach, no_new_privs, ignore_paused, dry_run;
 	uint64_t preserve_fds;
 };
 
@@ -36,6 +38,8 @@ const struct opt oci_exec_options[] = {
 	{ "apparmor", 0, OPT_STR, O(apparmor), "PROFILE", "refused: AppArmor is not supported", 0, 0 },
 	{ "cgroup", 0, OPT_STR, O(cgroup), "PATH", "a cgroup below the container's", 0, 0 },
 	{ "ignore-paused", 0, OPT_BOOL, O(ignore_paused), NULL, "also when the container is paused", 0, 0 },
+	{ "dry-run", 0, OPT_BOOL, O(dry_run), NULL, "print the steps that would be taken, and take none", 0, 0 },
+	{ "format", 0, OPT_STR, O(format), "FORMAT", "of --dry-run: text or json (default text)", 0, 0 },
 	OPT_END
 };
 /* clang-format on */
@@ -113,6 +117,8 @@ static int refuse(const struct exec_values *v, const struct strv *args, struct e
 		               "supported");
 	if (v->apparmor)
 		return err_set(err, E_UNSUPPORTED, "option --apparmor: AppArmor is not supported");
+	if (v->format && !v->dry_run)
+		return err_set(err, E_INVALID, "option --format: goes with --dry-run only");
 	if (!v->process && args->len < 2)
 		return err_set(err, E_INVALID, "exec: needs a COMMAND or --process");
 	return 0;
@@ -144,6 +150,16 @@ static int load_process(const struct exec_values *v, struct oci_process *p, stru
 	return oci_process_parse(p, v->process, text, len, err);
 }
 
+static int dry_run(struct cmd_ctx *ctx, const struct exec_values *v,
+                   const struct runtime_exec_args *a)
+{
+	AUTO_JSON *steps = NULL;
+
+	if (runtime_exec_steps(a, &steps, &ctx->err) < 0)
+		return -1;
+	return oci_print_steps(steps, a->id, v->format, &ctx->err);
+}
+
 static int do_exec(struct cmd_ctx *ctx, const struct exec_values *v, const struct strv *args)
 {
 	struct runtime_container c = RUNTIME_CONTAINER_INIT;
@@ -173,6 +189,8 @@ static int do_exec(struct cmd_ctx *ctx, const struct exec_values *v, const struc
 	if (v->console_socket && !spec.process.terminal)
 		return err_set(&ctx->err, E_INVALID,
 		               "option --console-socket: there is no terminal");
+	if (v->dry_run)
+		return dry_run(ctx, v, &a);
 	oci_listen_fds(v->preserve_fds, &listen, &a.preserve_fds);
 	if (runtime_exec(&a, &c, &ctx->err) < 0)
 		return -1;

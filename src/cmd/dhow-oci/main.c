@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/xalloc.h"
+#include "runtime/plan-steps.h"
 
 /* clang-format off */
 #define G(field) OPT(struct oci_globals, field)
@@ -104,6 +105,26 @@ int oci_read_file(const char *path, char **ret, size_t *ret_len, struct err *err
 	if (strcmp(path, "-") == 0)
 		return fd_read_all(0, 16u << 20, ret, ret_len, err);
 	return file_read_at(AT_FDCWD, path, 16u << 20, ret, ret_len, err);
+}
+
+int oci_print_steps(struct json_object *steps, const char *id, const char *format, struct err *err)
+{
+	AUTO_JSON *root = NULL;
+	AUTO_FREE char *text = NULL;
+
+	if (!format || strcmp(format, "text") == 0) {
+		text = plan_steps_text(steps);
+		fputs(text, stdout);
+		return 0;
+	}
+	if (strcmp(format, "json") != 0)
+		return err_set(err, E_INVALID, "option --format: '%s' is neither text nor json",
+		               format);
+	root = json_object_new_object();
+	json_add_str(root, "id", id);
+	json_object_object_add(root, "steps", json_object_get(steps));
+	puts(json_text(root, true));
+	return 0;
 }
 
 void oci_listen_fds(uint64_t preserve, unsigned *ret_listen, unsigned *ret_total)

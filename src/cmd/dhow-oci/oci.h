@@ -2,6 +2,7 @@
 #pragma once
 #include "base/err.h"
 #include "base/opt.h"
+#include "codec/json.h"
 #include "runtime/runtime.h"
 
 struct oci_globals {
@@ -33,6 +34,8 @@ int oci_write_pid(const char *path, pid_t pid, struct err *err);
 /* Be init's (or an exec's) foreground: relay the terminal and signals until it ends. Returns its
  * exit status. console_fd: the terminal's master, or -1. Reaps pid. */
 int oci_foreground(pid_t pid, int pidfd, int console_fd);
+/* The steps of a --dry-run. format: "text" (or NULL) or "json". */
+int oci_print_steps(struct json_object *steps, const char *id, const char *format, struct err *err);
 /* Descriptors to pass on: --preserve-fds and what socket activation gave us. */
 void oci_listen_fds(uint64_t preserve, unsigned *ret_listen, unsigned *ret_total);
 

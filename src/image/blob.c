@@ -1,4 +1,4 @@
-/* Small documents by digest: manifests, indexes and configs. */
+/* Blobs by digest: manifests, indexes and configs, and what a registry was sent. */
 #include "base/fd.h"
 #include "base/xalloc.h"
 #include "image/image-internal.h"
@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+
+#define HASH_BYTES (256u << 10)
 
 struct blob_path blob_path(const struct digest *d)
 {
@@ -20,15 +22,33 @@ bool blob_has(struct image_store *store, const struct digest *d)
 	return faccessat(store->blobs_fd, blob_path(d).s, F_OK, 0) == 0;
 }
 
+static int compare(const struct digest *d, const struct digest *got, struct err *err)
+{
+	if (digest_equal(d, got))
+		return 0;
+	return err_set(err, E_CORRUPT, "blob %s: its bytes have the digest %s", digest_format(d).s,
+	               digest_format(got).s);
+}
+
 static int verify(const struct digest *d, const void *data, size_t len, struct err *err)
 {
 	struct digest got;
 
 	digest_of(d->alg, data, len, &got);
-	if (digest_equal(d, &got))
-		return 0;
-	return err_set(err, E_CORRUPT, "blob %s: its bytes have the digest %s", digest_format(d).s,
-	               digest_format(&got).s);
+	return compare(d, &got, err);
+}
+
+/* Return the fd of the folder for d, made when missing, or -1. */
+static int open_folder(struct image_store *store, const struct digest *d, struct err *err)
+{
+	/* sha256 is made when the store is opened */
+	if (d->alg != DIGEST_SHA256) {
+		if (mkdirat(store->blobs_fd, digest_alg_name(d->alg), 0700) == 0)
+			fsync(store->blobs_fd);
+		else if (errno != EEXIST)
+			return err_sys(err, errno, "make 'blobs/%s'", digest_alg_name(d->alg));
+	}
+	return dir_open_at(store->blobs_fd, digest_alg_name(d->alg), err);
 }
 
 int blob_put(struct image_store *store, const struct digest *d, const void *data, size_t len,
@@ -40,20 +60,77 @@ int blob_put(struct image_store *store, const struct digest *d, const void *data
 		return -1;
 	if (blob_has(store, d))
 		return 0;
-	/* sha256 is made when the store is opened */
-	if (d->alg != DIGEST_SHA256) {
-		if (mkdirat(store->blobs_fd, digest_alg_name(d->alg), 0700) == 0)
-			fsync(store->blobs_fd);
-		else if (errno != EEXIST)
-			return err_sys(err, errno, "make 'blobs/%s'", digest_alg_name(d->alg));
-	}
-	dir_fd = dir_open_at(store->blobs_fd, digest_alg_name(d->alg), err);
+	dir_fd = open_folder(store, d, err);
 	if (dir_fd < 0)
 		return -1;
 	if (file_write_atomic_at(dir_fd, digest_hex(d).s, data, len, 0444, FILE_WRITE_SYNC, err) <
 	    0)
 		return err_ctx(err, "store blob %s", digest_format(d).s);
 	return 0;
+}
+
+int blob_adopt(struct image_store *store, const struct digest *d, int dir_fd, const char *name,
+               struct err *err)
+{
+	AUTO_FD folder_fd = -1;
+
+	if (blob_has(store, d)) {
+		unlinkat(dir_fd, name, 0);
+		return 0;
+	}
+	folder_fd = open_folder(store, d, err);
+	if (folder_fd < 0)
+		return -1;
+	if (fchmodat(dir_fd, name, 0444, 0) < 0 ||
+	    renameat(dir_fd, name, folder_fd, digest_hex(d).s) < 0 || fsync(folder_fd) < 0)
+		return err_sys(err, errno, "store blob %s", digest_format(d).s);
+	return 0;
+}
+
+int blob_open(struct image_store *store, const struct digest *d, int *ret_fd, uint64_t *ret_size,
+              struct err *err)
+{
+	AUTO_FD fd = openat(store->blobs_fd, blob_path(d).s, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, errno, "open blob %s", digest_format(d).s);
+	*ret_size = (uint64_t)st.st_size;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int fd_digest(int fd, enum digest_alg alg, struct digest *ret, struct err *err)
+{
+	AUTO(digester_freep) struct digester *digester = digester_new(alg);
+	AUTO_FREE char *buf = xmalloc(HASH_BYTES);
+	off_t offset = 0;
+
+	for (;;) {
+		ssize_t n = pread(fd, buf, HASH_BYTES, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, errno, "read from the image store");
+		if (n == 0)
+			break;
+		digester_update(digester, buf, (size_t)n);
+		offset += n;
+	}
+	digester_finish(digester, ret);
+	return 0;
+}
+
+int blob_verify(struct image_store *store, const struct digest *d, struct err *err)
+{
+	AUTO_FD fd = -1;
+	struct digest got;
+	uint64_t size;
+
+	if (blob_open(store, d, &fd, &size, err) < 0 || fd_digest(fd, d->alg, &got, err) < 0)
+		return -1;
+	return compare(d, &got, err);
 }
 
 int blob_read(struct image_store *store, const struct digest *d, size_t max_bytes, char **ret,

@@ -45,10 +45,8 @@ static int check_blob(void *ctx, int dir_fd, const char *name, const struct dige
                       struct err *err)
 {
 	struct check *k = ctx;
-	AUTO_FREE char *data = NULL;
 	struct content c = { .kind = CONTENT_BLOB };
 	struct err why = ERR_INIT;
-	size_t len;
 	int referred;
 
 	if (!d) {
@@ -56,11 +54,11 @@ static int check_blob(void *ctx, int dir_fd, const char *name, const struct dige
 		return 0;
 	}
 	c.digest = *d;
-	if (blob_read(k->store, d, IMAGE_CONFIG_MAX_BYTES, &data, &len, &why) < 0) {
+	if (blob_verify(k->store, d, &why) < 0) {
 		found(k, "%s", why.msg);
 		VEC_PUSH(k->damaged, k->n_damaged, c);
 	}
-	referred = is_referred(k, "image_blob", d, err);
+	referred = is_referred(k, "blob_user", d, err);
 	if (referred < 0)
 		return -1;
 	if (!referred)

@@ -18,7 +18,7 @@ struct image_store {
 	void *users_ctx;
 };
 
-/* --- blobs: small documents, held in memory whole --- */
+/* --- blobs: small documents, held in memory whole; others as files --- */
 
 struct blob_path {
 	char s[16 + 2 * DIGEST_BYTES_MAX];
@@ -31,6 +31,17 @@ int blob_put(struct image_store *store, const struct digest *d, const void *data
 /* Verifies. E_NOT_FOUND, E_CORRUPT. Caller frees. */
 int blob_read(struct image_store *store, const struct digest *d, size_t max_bytes, char **ret,
               size_t *ret_len, struct err *err);
+/* Take the file `name` below dir_fd, whose bytes the caller has verified and made durable, for the
+ * blob d; it is removed when the blob is there already. The name is durable when it returns. */
+int blob_adopt(struct image_store *store, const struct digest *d, int dir_fd, const char *name,
+               struct err *err);
+/* For reading; not verified. E_NOT_FOUND. */
+int blob_open(struct image_store *store, const struct digest *d, int *ret_fd, uint64_t *ret_size,
+              struct err *err);
+/* Hash the whole file, a piece at a time. E_CORRUPT, E_NOT_FOUND. */
+int blob_verify(struct image_store *store, const struct digest *d, struct err *err);
+/* The digest of a file from its beginning; its offset stays. */
+int fd_digest(int fd, enum digest_alg alg, struct digest *ret, struct err *err);
 int blob_remove(struct image_store *store, const struct digest *d, struct err *err);
 /* Call fn for every blob, complete or not a blob at all (d NULL: a stray name to be removed). */
 typedef int (*blob_fn)(void *ctx, int dir_fd, const char *name, const struct digest *d,

@@ -37,7 +37,7 @@ static int is_wanted(struct image_store *store, const struct content *c, struct 
 		c->kind == CONTENT_LAYER
 			? "SELECT 1 FROM image_layer WHERE digest = ?1"
 			  " UNION ALL SELECT 1 FROM image_lease WHERE digest = ?1 LIMIT 1"
-			: "SELECT 1 FROM image_blob WHERE digest = ?1"
+			: "SELECT 1 FROM blob_user WHERE digest = ?1"
 			  " UNION ALL SELECT 1 FROM image_lease WHERE digest = ?1 LIMIT 1",
 		DB_TEXT(d.s));
 }

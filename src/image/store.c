@@ -44,6 +44,42 @@ static const char *const schema[] = {
 	"CREATE TABLE image_lease("
 	" digest TEXT NOT NULL, owner TEXT NOT NULL, until_ns INTEGER NOT NULL,"
 	" PRIMARY KEY(digest, owner)) WITHOUT ROWID;",
+	/* repositories of the registry server (image/repo.h) */
+	"CREATE TABLE registry_repo("
+	" id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+	"CREATE TABLE registry_blob(" /* what may be read through the repository */
+	" repo INTEGER NOT NULL REFERENCES registry_repo(id) ON DELETE CASCADE,"
+	" digest TEXT NOT NULL, size INTEGER NOT NULL, added_ns INTEGER NOT NULL,"
+	" PRIMARY KEY(repo, digest)) WITHOUT ROWID;"
+	"CREATE INDEX registry_blob_digest ON registry_blob(digest);"
+	"CREATE TABLE registry_manifest("
+	" repo INTEGER NOT NULL REFERENCES registry_repo(id) ON DELETE CASCADE,"
+	" digest TEXT NOT NULL, size INTEGER NOT NULL, added_ns INTEGER NOT NULL,"
+	" media_type TEXT NOT NULL, subject TEXT, artifact_type TEXT,"
+	" annotations TEXT," /* a JSON object, kept for referrers only */
+	" PRIMARY KEY(repo, digest)) WITHOUT ROWID;"
+	"CREATE INDEX registry_manifest_digest ON registry_manifest(digest);"
+	"CREATE INDEX registry_manifest_subject ON registry_manifest(repo, subject)"
+	" WHERE subject IS NOT NULL;"
+	"CREATE TABLE registry_link(" /* what a manifest names: config, layers, manifests */
+	" repo INTEGER NOT NULL, manifest TEXT NOT NULL,"
+	" digest TEXT NOT NULL, size INTEGER NOT NULL,"
+	" PRIMARY KEY(repo, digest, manifest),"
+	" FOREIGN KEY(repo, manifest) REFERENCES registry_manifest(repo, digest)"
+	" ON DELETE CASCADE) WITHOUT ROWID;"
+	"CREATE INDEX registry_link_manifest ON registry_link(repo, manifest);"
+	"CREATE TABLE registry_tag("
+	" repo INTEGER NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL,"
+	" PRIMARY KEY(repo, name),"
+	" FOREIGN KEY(repo, digest) REFERENCES registry_manifest(repo, digest)"
+	" ON DELETE CASCADE) WITHOUT ROWID;"
+	"CREATE INDEX registry_tag_digest ON registry_tag(repo, digest);"
+	"CREATE TABLE registry_upload("
+	" id TEXT PRIMARY KEY, repo TEXT NOT NULL, algorithm TEXT NOT NULL) WITHOUT ROWID;"
+	/* every use of a blob but leases: who removes blobs asks here */
+	"CREATE VIEW blob_user AS SELECT digest, size FROM image_blob"
+	" UNION ALL SELECT digest, size FROM registry_blob"
+	" UNION ALL SELECT digest, size FROM registry_manifest;",
 };
 
 static int open_dir(int dir_fd, const char *name, int *ret_fd, struct err *err)

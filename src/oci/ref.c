@@ -153,6 +153,16 @@ static int check_tag(const char *tag, const char *ref, struct err *err)
 	return 0;
 }
 
+int image_ref_check_path(const char *path, struct err *err)
+{
+	return check_path(path, path, err);
+}
+
+int image_ref_check_tag(const char *tag, struct err *err)
+{
+	return check_tag(tag, tag, err);
+}
+
 static const char *const other_transports[] = {
 	"oci:", "oci-archive:",        "docker-archive:", "docker-daemon:",
 	"dir:", "containers-storage:", "http://",         "https://",

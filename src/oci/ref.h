@@ -34,6 +34,10 @@ int image_ref_parse(const char *s, struct image_ref *ret, struct err *err);
 void image_ref_done(struct image_ref *ref);
 void image_ref_copy(const struct image_ref *ref, struct image_ref *ret);
 
+/* The parts alone, as a registry's addresses have them. E_INVALID. */
+int image_ref_check_path(const char *path, struct err *err);
+int image_ref_check_tag(const char *tag, struct err *err);
+
 /* Texts, for the caller to free. */
 char *image_ref_repo(const struct image_ref *ref); /* "docker.io/library/busybox" */
 char *image_ref_name(const struct image_ref *ref); /* with ":tag" or, without a tag, "@digest" */

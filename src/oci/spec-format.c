@@ -436,6 +436,7 @@ struct json_object *spec_format_linux(const struct oci_linux *l)
 			"name", l->net_devices[i].name);
 	add_devices(obj, l);
 	add_seccomp(obj, &l->seccomp);
+	spec_format_landlock(obj, &l->landlock);
 	json_add_str(obj, "rootfsPropagation", l->rootfs_propagation);
 	json_add_strv(obj, "maskedPaths", &l->masked_paths);
 	json_add_strv(obj, "readonlyPaths", &l->readonly_paths);

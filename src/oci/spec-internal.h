@@ -30,6 +30,10 @@ int spec_parse_seccomp(const struct json *at, struct oci_seccomp *s, struct err 
 int spec_parse_seccomp_action(const struct json *at, const char *key, enum oci_seccomp_action *ret,
                               struct err *err);
 int spec_parse_seccomp_rule(const struct json *at, struct oci_seccomp_rule *rule, struct err *err);
+/* landlock.c */
+int spec_parse_landlock(const struct json *at, struct oci_landlock *l, struct err *err);
+int spec_parse_landlock_annotation(const char *text, struct oci_landlock *l, struct err *err);
+void spec_format_landlock(struct json_object *linux_obj, const struct oci_landlock *l);
 /* A string kept as a copy; *ret is untouched when absent. */
 int spec_get_str(const struct json *at, const char *key, char **ret, struct err *err);
 /* A number >= 0 into an int64_t that may be OCI_UNSET. */

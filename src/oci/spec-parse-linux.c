@@ -425,6 +425,9 @@ int spec_parse_linux(const struct json *at, struct oci_linux *l, struct err *err
 		return -1;
 	if (present && spec_parse_resources(&obj, &l->resources, err) < 0)
 		return -1;
+	if (json_get_object(at, "landlock", &obj, &present, err) < 0 ||
+	    (present && spec_parse_landlock(&obj, &l->landlock, err) < 0))
+		return -1;
 	if (json_get_object(at, "seccomp", &obj, &present, err) < 0)
 		return -1;
 	return present ? spec_parse_seccomp(&obj, &l->seccomp, err) : 0;

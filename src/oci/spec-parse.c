@@ -368,6 +368,7 @@ static int parse_root_and_process(const struct json *root, struct oci_spec *spec
 static int parse_spec(const struct json *root, struct oci_spec *spec, struct err *err)
 {
 	struct json obj;
+	const char *landlock;
 	bool present = false;
 
 	if (json_expect(root, json_type_object, err) < 0 || parse_version(root, spec, err) < 0 ||
@@ -387,7 +388,10 @@ static int parse_spec(const struct json *root, struct oci_spec *spec, struct err
 	spec->has_vm = json_has(root, "vm");
 	if (json_get_object(root, "linux", &obj, &present, err) < 0)
 		return -1;
-	return present ? spec_parse_linux(&obj, &spec->linux_, err) : 0;
+	if (present && spec_parse_linux(&obj, &spec->linux_, err) < 0)
+		return -1;
+	landlock = oci_spec_annotation(spec, OCI_LANDLOCK_ANNOTATION);
+	return landlock ? spec_parse_landlock_annotation(landlock, &spec->linux_.landlock, err) : 0;
 }
 
 int oci_spec_parse(struct oci_spec *spec, const char *what, const char *text, size_t len,

@@ -147,6 +147,7 @@ static void linux_done(struct oci_linux *l)
 	oci_resources_done(&l->resources);
 	free(l->rootfs_propagation);
 	oci_seccomp_done(&l->seccomp);
+	oci_landlock_done(&l->landlock);
 	keyvals_free(l->sysctl, l->n_sysctl);
 	strv_done(&l->masked_paths);
 	strv_done(&l->readonly_paths);

@@ -11,6 +11,7 @@
 #pragma once
 #include "base/err.h"
 #include "base/strv.h"
+#include "oci/landlock.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -273,6 +274,7 @@ struct oci_linux {
 	bool has_intel_rdt;     /* linux.intelRdt was given */
 	bool has_memory_policy; /* linux.memoryPolicy was given */
 	char *personality;      /* "LINUX", "LINUX32" */
+	struct oci_landlock landlock;
 };
 
 struct oci_spec {

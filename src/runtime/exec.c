@@ -106,6 +106,7 @@ static int prepare(struct exec *e, struct err *err)
 	         !(e->state.namespaces & CLONE_NEWPID));
 	e->ctx.process = a->process;
 	e->ctx.filter = e->filter;
+	e->ctx.landlock = spec->linux_.landlock.present ? &spec->linux_.landlock : NULL;
 	e->ctx.preserve_fds = a->preserve_fds;
 	e->ctx.limits_by_caller = e->state.namespaces & CLONE_NEWUSER;
 	if (!e->state.cgroup_path)

@@ -83,6 +83,8 @@ struct process_context {
 	const struct sock_filter *filter;
 	unsigned short filter_len;
 	unsigned filter_flags;
+	const struct oci_landlock *landlock; /* NULL: none */
+	int landlock_fd;                     /* opened by process_prepare(); -1: none */
 	unsigned preserve_fds, listen_fds;
 	/* In a new user namespace the process cannot raise its limits; the caller may. */
 	bool limits_by_caller;
@@ -102,6 +104,11 @@ int process_limits(const struct oci_process *p, pid_t pid, bool late, struct err
 int process_oom_score(const struct oci_process *p, struct err *err);
 void process_reset_signals(void);
 int process_personality(const struct oci_linux *l, struct err *err);
+
+/* landlock.c: a ruleset of what the kernel has of this, rules opened inside "/". *ret_fd -1: the
+ * kernel has none of it, and best effort is enough. */
+int landlock_prepare(const struct oci_landlock *l, int *ret_fd, struct err *err);
+int landlock_apply(const struct oci_landlock *l, int fd, struct err *err);
 
 /* stage.c: the sealed program between the runtime and the container's (CVE-2019-5736). */
 int stage_open(struct err *err); /* its descriptor, or -1 */

@@ -69,6 +69,39 @@ static void add_seccomp(struct steps *s, const struct oci_seccomp *sec, unsigned
 	json_add_strv(o, "flags", &sec->flags);
 }
 
+static void add_rights(struct json_object *o, const char *key, enum oci_landlock_kind kind,
+                       uint64_t bits)
+{
+	AUTO_STRV names = STRV_INIT;
+
+	oci_landlock_names(kind, bits, &names);
+	json_add_strv(o, key, &names);
+}
+
+static void add_landlock(struct steps *s, const struct oci_landlock *l)
+{
+	struct json_object *o = step_add(s, "landlock");
+
+	add_rights(o, "handledAccessFS", OCI_LANDLOCK_FS, l->fs);
+	add_rights(o, "handledAccessNet", OCI_LANDLOCK_NET, l->net);
+	add_rights(o, "scoped", OCI_LANDLOCK_SCOPE, l->scoped);
+	json_add_bool(o, "required", l->required);
+	for (size_t i = 0; i < l->n_paths; i++) {
+		o = step_add(s, "landlock-path");
+		json_add_strv(o, "paths", &l->paths[i].paths);
+		add_rights(o, "allow", OCI_LANDLOCK_FS, l->paths[i].access);
+	}
+	for (size_t i = 0; i < l->n_ports; i++) {
+		struct json_object *ports;
+
+		o = step_add(s, "landlock-port");
+		ports = json_add_array(o, "ports");
+		for (size_t j = 0; j < l->ports[i].n_ports; j++)
+			json_object_array_add(ports, json_object_new_int(l->ports[i].ports[j]));
+		add_rights(o, "allow", OCI_LANDLOCK_NET, l->ports[i].access);
+	}
+}
+
 void steps_of_execution(struct steps *s, const struct oci_process *p, const struct oci_spec *spec,
                         unsigned short filter_len)
 {
@@ -81,6 +114,8 @@ void steps_of_execution(struct steps *s, const struct oci_process *p, const stru
 	add_caps(o, "permitted", p->caps.permitted);
 	add_caps(o, "inheritable", p->caps.inheritable);
 	add_caps(o, "ambient", p->caps.ambient);
+	if (spec->linux_.landlock.present)
+		add_landlock(s, &spec->linux_.landlock);
 	if (spec->linux_.seccomp.present)
 		add_seccomp(s, &spec->linux_.seccomp, filter_len);
 	o = step_add(s, "execute");

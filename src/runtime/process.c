@@ -252,6 +252,9 @@ int process_prepare(struct process_context *c, struct err *err)
 	add_default_env(c);
 	if (!c->limits_by_caller && process_limits(p, 0, false, err) < 0)
 		return -1;
+	/* As the root of the container: the rules are the configuration's, not the user's. */
+	if (c->landlock && landlock_prepare(c->landlock, &c->landlock_fd, err) < 0)
+		return -1;
 	r = caps_bound(bound);
 	if (r < 0)
 		return err_sys(err, -r, "process.capabilities.bounding: drop");
@@ -307,10 +310,10 @@ int process_execute(struct process_context *c, int report_fd, struct err *err)
 		return -1;
 	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, errno, "process.noNewPrivileges: set");
-	/* Installing a filter takes CAP_SYS_ADMIN or no_new_privs. Afterwards execve drops the
-	 * extra bit by itself: what a process is permitted then follows from the bounding,
-	 * inheritable and ambient sets, never from what was permitted before. */
-	if (c->filter && !p->no_new_privileges)
+	/* Installing a filter or a Landlock ruleset takes CAP_SYS_ADMIN or no_new_privs. Afterwards
+	 * execve drops the extra bit by itself: what a process is permitted then follows from the
+	 * bounding, inheritable and ambient sets, never from what was permitted before. */
+	if ((c->filter || c->landlock) && !p->no_new_privileges)
 		extra = (1ull << CAP_SYS_ADMIN) & have;
 	r = caps_set((p->caps.effective & permitted) | extra, permitted | extra, inheritable);
 	if (r < 0)
@@ -323,6 +326,9 @@ int process_execute(struct process_context *c, int report_fd, struct err *err)
 	/* The stage closes it, or reports on it. */
 	if (fd_set_cloexec(report_fd, false) < 0)
 		return err_set(err, E_INTERNAL, "descriptor %d is gone", report_fd);
+	if (c->landlock && c->landlock_fd >= 0 &&
+	    landlock_apply(c->landlock, c->landlock_fd, err) < 0)
+		return -1;
 	if (apply_filter(c, err) < 0)
 		return -1;
 	stage_exec(c->stage_fd, argv, p->env.items);

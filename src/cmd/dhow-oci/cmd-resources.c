@@ -223,6 +223,25 @@ static void add_list(struct json_object *obj, const char *key, const char *words
 	json_add_strv(obj, key, &v);
 }
 
+static void add_landlock(struct json_object *o)
+{
+	static const char *const keys[OCI_LANDLOCK_KIND_MAX] = {
+		[OCI_LANDLOCK_FS] = "accessFS",
+		[OCI_LANDLOCK_NET] = "accessNet",
+		[OCI_LANDLOCK_SCOPE] = "scopes",
+		[OCI_LANDLOCK_RESTRICT] = "restrictFlags",
+	};
+
+	json_add_bool(o, "enabled", true);
+	for (int kind = 0; kind < OCI_LANDLOCK_KIND_MAX; kind++) {
+		AUTO_STRV names = STRV_INIT;
+
+		oci_landlock_names((enum oci_landlock_kind)kind,
+		                   oci_landlock_known((enum oci_landlock_kind)kind), &names);
+		json_add_strv(o, keys[kind], &names);
+	}
+}
+
 static void add_linux(struct json_object *root)
 {
 	struct json_object *l = json_add_object(root, "linux"), *o;
@@ -253,6 +272,7 @@ static void add_linux(struct json_object *root)
 	add_list(o, "supportedFlags",
 	         "SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG "
 	         "SECCOMP_FILTER_FLAG_SPEC_ALLOW");
+	add_landlock(json_add_object(l, "landlock"));
 	json_add_bool(json_add_object(l, "apparmor"), "enabled", false);
 	json_add_bool(json_add_object(l, "selinux"), "enabled", false);
 	json_add_bool(json_add_object(l, "intelRdt"), "enabled", false);
@@ -264,6 +284,7 @@ static void add_linux(struct json_object *root)
 int cmd_features(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
 {
 	AUTO_JSON *root = json_object_new_object();
+	struct json_object *o;
 	AUTO_STRV args = STRV_INIT, mounts = STRV_INIT;
 	int r = oci_parse(ctx, self, NULL, argc, argv, &args);
 
@@ -276,7 +297,12 @@ int cmd_features(struct cmd_ctx *ctx, const struct command *self, int argc, char
 	mount_options_list(&mounts);
 	json_add_strv(root, "mountOptions", &mounts);
 	add_linux(root);
-	json_add_str(json_add_object(root, "annotations"), "dhow.version", DHOW_VERSION);
+	o = json_add_object(root, "annotations");
+	json_add_str(o, "dhow.version", DHOW_VERSION);
+	/* What is no part of the specification. */
+	add_list(root, "vendorExtensions",
+	         "linux.landlock annotation:" OCI_LANDLOCK_ANNOTATION
+	         " option:create:--dry-run option:run:--dry-run option:exec:--dry-run");
 	puts(json_text(root, true));
 	return 0;
 }

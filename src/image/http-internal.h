@@ -1,4 +1,4 @@
-/* http: one GET, HEAD or POST, with redirects, for the registry client.
+/* http: one request, with redirects, for the registry client.
  *
  * Redirects are followed here and not by libcurl, so that what goes where is plain to see:
  * Authorization is sent to the origin (scheme, host, port) of the first URL only, a step from https
@@ -42,6 +42,9 @@ struct http_response {
 	char *content_type;
 	char *digest; /* Docker-Content-Digest */
 	char *location;
+	char *range;            /* Range, of an upload's state: "0-1023" */
+	char *link;             /* Link: the next page */
+	char *subject;          /* OCI-Subject: the registry keeps referrers itself */
 	struct strv challenges; /* WWW-Authenticate, one per header */
 	int64_t retry_after_s;  /* -1: absent */
 	int64_t length;         /* Content-Length; -1: absent */
@@ -60,15 +63,26 @@ void http_response_done(struct http_response *r);
 typedef int (*http_sink)(void *ctx, const struct http_response *r, const void *data, size_t len,
                          struct err *err);
 
+/* The next bytes of a body: *ret_n 0 at its end. -1 ends the transfer with that error. */
+typedef int (*http_source)(void *ctx, void *buf, size_t cap, size_t *ret_n, struct err *err);
+
 struct http_request {
-	const char *method; /* "GET", "HEAD", "POST" */
+	const char *method; /* "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" */
 	const char *url;
 	const char *accept;        /* or NULL */
 	const char *authorization; /* value of the header, or NULL */
-	const char *form;          /* POST body, urlencoded */
-	uint64_t range_from;       /* 0: everything */
-	size_t max_body;           /* without a sink; E_LIMIT above it */
-	http_sink sink;            /* or NULL: r->body */
+	const char *form;          /* POST body, urlencoded; or NULL */
+	/* body of PUT and PATCH, from memory or from a source; a POST without a form has none */
+	const char *content_type;
+	const char *content_range; /* of a piece of an upload, or NULL */
+	const void *data;
+	size_t data_len;
+	http_source source;
+	void *source_ctx;
+	int64_t source_bytes; /* -1: not known, sent in chunks */
+	uint64_t range_from;  /* 0: everything */
+	size_t max_body;      /* without a sink; E_LIMIT above it */
+	http_sink sink;       /* or NULL: r->body */
 	void *sink_ctx;
 };
 
@@ -78,5 +92,7 @@ int http_perform(struct http *http, const struct http_request *request, struct h
 
 /* Text from outside, fit to be printed: bounded, control characters replaced. Caller frees. */
 char *http_printable(const char *s, size_t max);
+/* Whether two URLs have the same scheme, host and port: what one may see the other may, too. */
+bool http_is_same_origin(const struct http *http, const char *a, const char *b);
 /* s for a URL's query. Caller frees. */
 char *http_escape(const char *s);

@@ -37,9 +37,12 @@ static void response_reset(struct http_response *r)
 	free(r->content_type);
 	free(r->digest);
 	free(r->location);
+	free(r->range);
+	free(r->link);
+	free(r->subject);
 	strv_done(&r->challenges);
 	strbuf_reset(&r->body);
-	r->content_type = r->digest = r->location = NULL;
+	r->content_type = r->digest = r->location = r->range = r->link = r->subject = NULL;
 	r->status = 0;
 	r->retry_after_s = r->length = r->range_start = -1;
 	r->is_transient = r->is_unreachable = false;
@@ -99,19 +102,35 @@ static int64_t parse_retry_after(const char *s)
 	return wait > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : wait;
 }
 
+/* Headers whose last value is kept as it is. */
+static char **text_header(struct http_response *r, const char *name)
+{
+	const struct {
+		const char *name;
+		char **field;
+	} headers[] = {
+		{ "content-type", &r->content_type },
+		{ "docker-content-digest", &r->digest },
+		{ "location", &r->location },
+		{ "range", &r->range },
+		{ "link", &r->link },
+		{ "oci-subject", &r->subject },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(headers); i++)
+		if (strcasecmp(name, headers[i].name) == 0)
+			return headers[i].field;
+	return NULL;
+}
+
 static void set_header(struct http_response *r, const char *name, const char *value)
 {
+	char **text = text_header(r, name);
 	uint64_t number;
 
-	if (strcasecmp(name, "content-type") == 0) {
-		free(r->content_type);
-		r->content_type = xstrdup(value);
-	} else if (strcasecmp(name, "docker-content-digest") == 0) {
-		free(r->digest);
-		r->digest = xstrdup(value);
-	} else if (strcasecmp(name, "location") == 0) {
-		free(r->location);
-		r->location = xstrdup(value);
+	if (text) {
+		free(*text);
+		*text = xstrdup(value);
 	} else if (strcasecmp(name, "www-authenticate") == 0) {
 		strv_add(&r->challenges, value);
 	} else if (strcasecmp(name, "retry-after") == 0) {
@@ -183,6 +202,16 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 	return len;
 }
 
+static size_t on_send(char *buf, size_t size, size_t count, void *ctx)
+{
+	struct exchange *x = ctx;
+	size_t n = 0;
+
+	if (x->request->source(x->request->source_ctx, buf, size * count, &n, &x->err) < 0)
+		return CURL_READFUNC_ABORT;
+	return n;
+}
+
 static int on_progress(void *ctx, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
                        curl_off_t ulnow)
 {
@@ -214,6 +243,14 @@ static char *origin_of(const struct curl_api *api, const char *url)
 	if (u)
 		api->url_cleanup(u);
 	return origin;
+}
+
+bool http_is_same_origin(const struct http *http, const char *a, const char *b)
+{
+	AUTO_FREE char *x = origin_of(http->api, a);
+	AUTO_FREE char *y = origin_of(http->api, b);
+
+	return x && y && strcmp(x, y) == 0;
 }
 
 /* The URL a redirect leads to. NULL when it is not one. Caller frees. */
@@ -282,7 +319,44 @@ static struct curl_slist *make_headers(struct http *http, const struct http_requ
 
 		list = api->slist_append(list, line);
 	}
+	if (request->content_type) {
+		AUTO_FREE char *line = xasprintf("Content-Type: %s", request->content_type);
+
+		list = api->slist_append(list, line);
+	}
+	if (request->content_range) {
+		AUTO_FREE char *line = xasprintf("Content-Range: %s", request->content_range);
+
+		list = api->slist_append(list, line);
+	}
+	/* no round trip before each body; and libcurl's form type is for forms only */
+	list = api->slist_append(list, "Expect:");
+	if (!request->content_type && !request->form)
+		list = api->slist_append(list, "Content-Type:");
 	return list;
+}
+
+static void set_body(struct exchange *x)
+{
+	const struct http_request *q = x->request;
+	const struct curl_api *api = x->http->api;
+	CURL *h = x->http->handle;
+
+	if (q->source) {
+		api->easy_setopt(h, CURLOPT_UPLOAD, 1L);
+		api->easy_setopt(h, CURLOPT_READFUNCTION, on_send);
+		api->easy_setopt(h, CURLOPT_READDATA, x);
+		api->easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)q->source_bytes);
+		api->easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, RECEIVE_BUFFER);
+	} else {
+		const void *data = q->form ? q->form : q->data ? q->data : "";
+		size_t len = q->form ? strlen(q->form) : q->data_len;
+
+		api->easy_setopt(h, CURLOPT_POST, 1L);
+		api->easy_setopt(h, CURLOPT_POSTFIELDS, data);
+		api->easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+	}
+	api->easy_setopt(h, CURLOPT_CUSTOMREQUEST, q->method);
 }
 
 static void set_options(struct exchange *x, const char *url, const char *origin,
@@ -312,9 +386,10 @@ static void set_options(struct exchange *x, const char *url, const char *origin,
 	api->easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
 	if (strcmp(x->request->method, "HEAD") == 0) {
 		api->easy_setopt(h, CURLOPT_NOBODY, 1L);
-	} else if (strcmp(x->request->method, "POST") == 0) {
-		api->easy_setopt(h, CURLOPT_POST, 1L);
-		api->easy_setopt(h, CURLOPT_POSTFIELDS, x->request->form);
+	} else if (strcmp(x->request->method, "DELETE") == 0) {
+		api->easy_setopt(h, CURLOPT_CUSTOMREQUEST, "DELETE");
+	} else if (strcmp(x->request->method, "GET") != 0) {
+		set_body(x);
 	}
 	set_tls(x->http, origin);
 }
@@ -449,8 +524,10 @@ int http_perform(struct http *http, const struct http_request *request, struct h
 			return -1;
 		if (!is_redirect(ret))
 			return 0;
-		if (strcmp(request->method, "POST") == 0)
-			return err_set(err, E_NETWORK, "%s redirects a POST: refused", first);
+		/* a body that was sent is not sent again to somebody else */
+		if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0)
+			return err_set(err, E_NETWORK, "%s redirects a %s: refused", first,
+			               request->method);
 		next = resolve_location(http->api, url, ret->location);
 		if (!next)
 			return err_set(err, E_NETWORK, "%s redirects to a bad address", first);

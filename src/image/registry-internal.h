@@ -1,4 +1,5 @@
-/* registry: the pull side of the distribution specification for one repository.
+/* registry: the distribution specification for one repository. This file has requests and pulling;
+ * registry-push-internal.h has the rest.
  *
  * The scheme (https, or http where allowed) is settled by the first request, the token is shared
  * by all threads that hold the registry; each brings its own connection (struct http). */
@@ -16,6 +17,8 @@ struct registry_options {
 	int max_retries;
 	const volatile sig_atomic_t *cancel;
 	const atomic_bool *stop;
+	bool push;                     /* ask for the right to push, too */
+	const struct strv *mount_from; /* repositories there that blobs may come from; or NULL */
 };
 
 struct registry;
@@ -25,6 +28,20 @@ int registry_new(const char *domain, const char *path, const struct registry_opt
 void registry_free(struct registry *reg);
 DEFINE_FREEP(struct registry, registry_free)
 const struct http_policy *registry_policy(const struct registry *reg);
+
+/* One request, with the token it turns out to need, when its turn comes. at: what follows
+ * "/v2/NAME/", or a path from '/' on, or a whole URL (as Location gives them): to another host than
+ * the registry's go neither token nor credentials. Returns 0 with any status. */
+int registry_request_once(struct registry *reg, struct http *http, struct http_request *q,
+                          const char *at, struct http_response *r, struct err *err);
+/* The same until its status is 2xx, again when what failed may pass. what: for messages. */
+int registry_request(struct registry *reg, struct http *http, struct http_request *q,
+                     const char *at, const char *what, struct http_response *r, struct err *err);
+/* A status that is no success as an error, with what the registry says about it. */
+int registry_bad_status(const struct registry *reg, const char *what, const struct http_response *r,
+                        struct err *err);
+const char *registry_domain(const struct registry *reg);
+const char *registry_path(const struct registry *reg);
 
 /* Ask the registry itself (path ""): 0 when it lets us in with our credentials. */
 int registry_ping(struct registry *reg, struct http *http, struct err *err);

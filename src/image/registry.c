@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 #include "codec/json.h"
 #include "image/registry-internal.h"
+#include "image/throttle-internal.h"
 #include "oci/manifest.h"
 #include "oci/ref.h"
 #include <arpa/inet.h>
@@ -37,6 +38,9 @@ struct registry {
 	struct strbuf ca_pem;
 	char *cert_file;
 	char *key_file;
+	bool push;
+	struct strv mount_from;
+	struct throttle throttle;
 	/* shared by the threads */
 	pthread_mutex_t lock;
 	enum scheme scheme;
@@ -147,6 +151,10 @@ int registry_new(const char *domain, const char *path, const struct registry_opt
 	AUTO(registry_freep) struct registry *reg = xcalloc(1, sizeof(*reg));
 
 	pthread_mutex_init(&reg->lock, NULL);
+	throttle_init(&reg->throttle);
+	reg->push = options->push;
+	if (options->mount_from)
+		strv_add_all(&reg->mount_from, options->mount_from->items);
 	reg->ca_pem = STRBUF_INIT;
 	reg->domain = xstrdup(domain);
 	reg->host = xstrdup(strcmp(domain, REF_DEFAULT_DOMAIN) == 0 ? DOCKER_HOST : domain);
@@ -189,12 +197,24 @@ void registry_free(struct registry *reg)
 		explicit_bzero(reg->authorization, strlen(reg->authorization));
 	free(reg->authorization);
 	pthread_mutex_destroy(&reg->lock);
+	throttle_done(&reg->throttle);
+	strv_done(&reg->mount_from);
 	free(reg);
 }
 
 const struct http_policy *registry_policy(const struct registry *reg)
 {
 	return &reg->policy;
+}
+
+const char *registry_domain(const struct registry *reg)
+{
+	return reg->domain;
+}
+
+const char *registry_path(const struct registry *reg)
+{
+	return reg->path;
 }
 
 int registry_max_retries(const struct registry *reg)
@@ -283,6 +303,27 @@ static int check_realm(const struct registry *reg, const char *realm, struct err
 	return -1;
 }
 
+/* What the token is to allow, as query parameters (separator "&scope=") or one value (" "). One
+ * token serves all that is going to be done. Caller frees. */
+static char *wanted_scope(const struct registry *reg, const char *told, const char *separator)
+{
+	AUTO_BUF out = STRBUF_INIT;
+	/* a login (no repository) asks for no right but to be known */
+	AUTO_FREE char *own = reg->path[0] ? xasprintf("repository:%s:pull%s", reg->path,
+	                                               reg->push ? ",push" : "")
+	                                   : xstrdup("");
+	AUTO_FREE char *first = http_escape(told && !reg->push ? told : own);
+
+	strbuf_adds(&out, first);
+	for (size_t i = 0; i < reg->mount_from.len; i++) {
+		AUTO_FREE char *more = xasprintf("repository:%s:pull", reg->mount_from.items[i]);
+		AUTO_FREE char *text = http_escape(more);
+
+		strbuf_addf(&out, "%s%s", separator, text);
+	}
+	return strbuf_take(&out);
+}
+
 static int get_token(struct registry *reg, struct http *http, const struct challenge *c, char **ret,
                      struct err *err)
 {
@@ -290,11 +331,9 @@ static int get_token(struct registry *reg, struct http *http, const struct chall
 	AUTO_FREE char *basic = NULL;
 	AUTO_FREE char *form = NULL;
 	AUTO_FREE char *url = NULL;
-	/* a login (no repository) asks for no right but to be known */
-	AUTO_FREE char *default_scope =
-		reg->path[0] ? xasprintf("repository:%s:pull", reg->path) : xstrdup("");
 	AUTO_FREE char *service = http_escape(c->service ? c->service : "");
-	AUTO_FREE char *scope = http_escape(c->scope ? c->scope : default_scope);
+	AUTO_FREE char *scope =
+		wanted_scope(reg, c->scope, reg->creds.identity_token ? "%20" : "&scope=");
 	struct http_request q = { .method = "GET", .max_body = TOKEN_MAX };
 
 	if (check_realm(reg, c->realm, err) < 0)
@@ -399,8 +438,8 @@ static char *server_message(const struct http_response *r)
 	return http_printable(message, 200);
 }
 
-static int bad_status(const struct registry *reg, const char *what, const struct http_response *r,
-                      struct err *err)
+int registry_bad_status(const struct registry *reg, const char *what, const struct http_response *r,
+                        struct err *err)
 {
 	AUTO_FREE char *message = server_message(r);
 	const char *sep = message ? ": " : "", *text = message ? message : "";
@@ -441,30 +480,72 @@ static const char *scheme_text(enum scheme s)
 	return s == SCHEME_HTTP ? "http" : "https";
 }
 
-/* One request to the repository, authenticated as needed. url_path: what follows "/v2/NAME/". */
-static int request_once(struct registry *reg, struct http *http, struct http_request *q,
-                        const char *url_path, struct http_response *r, struct err *err)
+/* Caller frees. */
+static char *make_url(const struct registry *reg, enum scheme scheme, const char *at)
+{
+	if (strncasecmp(at, "http://", 7) == 0 || strncasecmp(at, "https://", 8) == 0)
+		return xstrdup(at);
+	if (at[0] == '/')
+		return xasprintf("%s://%s%s", scheme_text(scheme), reg->host, at);
+	/* without a repository: the registry's own address, which tells who may come in */
+	return xasprintf("%s://%s/v2/%s%s%s", scheme_text(scheme), reg->host, reg->path,
+	                 reg->path[0] ? "/" : "", at);
+}
+
+/* Whether the URL is one of the registry's own; a step from https to http is refused. Return -1. */
+static int is_own_url(const struct registry *reg, const struct http *http, enum scheme scheme,
+                      const char *url, struct err *err)
+{
+	AUTO_FREE char *own = make_url(reg, scheme, "/");
+
+	if (scheme == SCHEME_HTTPS && strncasecmp(url, "http://", 7) == 0 && !reg->policy.insecure)
+		return err_set(err, E_NETWORK, "registry '%s' sends us from https to http: refused",
+		               reg->domain);
+	return http_is_same_origin(http, own, url);
+}
+
+static bool is_interrupted(const void *ctx)
+{
+	return interrupted(ctx, ERR_IGNORE) < 0;
+}
+
+/* One exchange with what is known of scheme and token by now. */
+static int exchange(struct registry *reg, struct http *http, struct http_request *q, const char *at,
+                    enum scheme scheme, struct http_response *r, struct err *err)
+{
+	AUTO_FREE char *authorization = NULL;
+	AUTO_FREE char *url = make_url(reg, scheme, at);
+	int result = is_own_url(reg, http, scheme, url, err);
+
+	if (result < 0 || throttle_enter(&reg->throttle, is_interrupted, reg, err) < 0)
+		return -1;
+	if (result) {
+		pthread_mutex_lock(&reg->lock);
+		authorization = xstrdup_null(reg->authorization);
+		pthread_mutex_unlock(&reg->lock);
+	}
+	q->url = url;
+	q->authorization = authorization;
+	result = http_perform(http, q, r, err);
+	q->url = q->authorization = NULL;
+	throttle_leave(&reg->throttle, r->status, r->retry_after_s);
+	return result;
+}
+
+int registry_request_once(struct registry *reg, struct http *http, struct http_request *q,
+                          const char *at, struct http_response *r, struct err *err)
 {
 	enum scheme scheme;
 	unsigned generation;
 
 	for (int attempt = 0;; attempt++) {
-		AUTO_FREE char *authorization = NULL;
-		AUTO_FREE char *url = NULL;
 		int result;
 
 		pthread_mutex_lock(&reg->lock);
 		scheme = reg->scheme == SCHEME_UNKNOWN ? SCHEME_HTTPS : reg->scheme;
 		generation = reg->generation;
-		authorization = xstrdup_null(reg->authorization);
 		pthread_mutex_unlock(&reg->lock);
-		/* without a repository: the registry's own address, which tells who may come in */
-		url = xasprintf("%s://%s/v2/%s%s%s", scheme_text(scheme), reg->host, reg->path,
-		                reg->path[0] ? "/" : "", url_path);
-		q->url = url;
-		q->authorization = authorization;
-		result = http_perform(http, q, r, err);
-		q->url = q->authorization = NULL;
+		result = exchange(reg, http, q, at, scheme, r, err);
 		if (result < 0 && scheme == SCHEME_HTTPS && reg->scheme == SCHEME_UNKNOWN &&
 		    reg->may_http && r->is_unreachable) {
 			struct err first = *err;
@@ -472,7 +553,7 @@ static int request_once(struct registry *reg, struct http *http, struct http_req
 			pthread_mutex_lock(&reg->lock);
 			reg->scheme = SCHEME_HTTP;
 			pthread_mutex_unlock(&reg->lock);
-			result = request_once(reg, http, q, url_path, r, err);
+			result = registry_request_once(reg, http, q, at, r, err);
 			if (result < 0 && r->is_unreachable) {
 				/* nothing listens with either */
 				reg->scheme = SCHEME_UNKNOWN;
@@ -492,22 +573,22 @@ static int request_once(struct registry *reg, struct http *http, struct http_req
 		pthread_mutex_unlock(&reg->lock);
 		if (result < 0)
 			return -1;
-		if (r->status != 401 || attempt >= 2)
+		/* a body from a source is gone by now: its sender begins again */
+		if (r->status != 401 || attempt >= 2 || q->source)
 			return 0;
 	}
 }
 
-/* The same, again when what failed may pass. what: for messages. */
-static int request(struct registry *reg, struct http *http, struct http_request *q,
-                   const char *url_path, const char *what, struct http_response *r, struct err *err)
+int registry_request(struct registry *reg, struct http *http, struct http_request *q,
+                     const char *at, const char *what, struct http_response *r, struct err *err)
 {
 	for (int attempt = 1;; attempt++) {
-		int result = request_once(reg, http, q, url_path, r, err);
+		int result = registry_request_once(reg, http, q, at, r, err);
 
-		if (result == 0 && r->status == 200)
+		if (result == 0 && r->status >= 200 && r->status <= 299)
 			return 0;
 		if (result == 0)
-			result = bad_status(reg, what, r, err);
+			result = registry_bad_status(reg, what, r, err);
 		/* a registry that is not there at first will not be in a moment */
 		if (!r->is_transient || (r->is_unreachable && err->code != E_TIMEOUT) ||
 		    attempt > reg->max_retries)
@@ -523,7 +604,7 @@ int registry_ping(struct registry *reg, struct http *http, struct err *err)
 	AUTO_FREE char *what = xasprintf("log in to '%s'", reg->domain);
 	struct http_request q = { .method = "GET", .max_body = HTTP_ERROR_BODY_MAX };
 
-	return request(reg, http, &q, "", what, &r, err);
+	return registry_request(reg, http, &q, "", what, &r, err);
 }
 
 int registry_manifest(struct registry *reg, struct http *http, const char *reference,
@@ -539,7 +620,7 @@ int registry_manifest(struct registry *reg, struct http *http, const char *refer
 		                  .max_body = MANIFEST_MAX_BYTES };
 	struct digest got, told;
 
-	if (request(reg, http, &q, url_path, what, &r, err) < 0)
+	if (registry_request(reg, http, &q, url_path, what, &r, err) < 0)
 		return -1;
 	digest_of(expected ? expected->alg : DIGEST_SHA256, r.body.buf, r.body.len, &got);
 	if (expected && !digest_equal(expected, &got))
@@ -570,7 +651,7 @@ int registry_blob(struct registry *reg, struct http *http, const struct descript
 		return err_set(err, E_LIMIT, "%s: %llu bytes, at most %zu are taken", what,
 		               (unsigned long long)d->size, max_bytes);
 	q.max_body = (size_t)d->size;
-	if (request(reg, http, &q, url_path, what, &r, err) < 0)
+	if (registry_request(reg, http, &q, url_path, what, &r, err) < 0)
 		return err->code == E_LIMIT ? err_ctx(err, "%s", what) : -1;
 	if (r.body.len != d->size)
 		return err_set(err, E_CORRUPT, "%s: %zu bytes came instead of %llu", what,
@@ -593,7 +674,7 @@ int registry_stream(struct registry *reg, struct http *http, const struct descri
 	struct http_request q = {
 		.method = "GET", .range_from = offset, .sink = sink, .sink_ctx = ctx
 	};
-	int result = request_once(reg, http, &q, url_path, &r, err);
+	int result = registry_request_once(reg, http, &q, url_path, &r, err);
 
 	*ret_transient = r.is_transient;
 	*ret_wait_s = r.retry_after_s;
@@ -601,5 +682,5 @@ int registry_stream(struct registry *reg, struct http *http, const struct descri
 		return -1;
 	if (r.status == 200 || r.status == 206)
 		return 0;
-	return bad_status(reg, what, &r, err);
+	return registry_bad_status(reg, what, &r, err);
 }

@@ -188,10 +188,11 @@ static int rm_one(struct cmd_ctx *ctx, const char *name, void *arg)
 
 static int remove_unused(struct cmd_ctx *ctx, bool all)
 {
+	const struct volume_prune_options options = { .all = all };
 	AUTO_STRV removed = STRV_INIT;
 	struct engine *e = cli_engine(ctx);
 
-	if (!e || volume_prune(e, all, &removed, &ctx->err) < 0)
+	if (!e || volume_prune(e, &options, &removed, &ctx->err) < 0)
 		return -1;
 	for (size_t i = 0; i < removed.len; i++)
 		puts(removed.items[i]);

@@ -43,11 +43,13 @@ static const struct alias image_aliases[] = {
 	{ "inspect", NULL, &cmd_image_inspect },
 	{ "load", NULL, &cmd_load },
 	{ "ls", "list", &cmd_images },
+	{ "mount", NULL, &cmd_image_mount },
 	{ "prune", NULL, &cmd_image_prune },
 	{ "pull", NULL, &cmd_pull },
 	{ "rm", "remove", &cmd_rmi },
 	{ "save", NULL, &cmd_save },
 	{ "tag", NULL, &cmd_tag },
+	{ "unmount", "umount", &cmd_image_unmount },
 	{ "untag", NULL, &cmd_untag },
 };
 

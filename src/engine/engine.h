@@ -133,6 +133,9 @@ void container_row_done(struct container_row *row);
 int container_inspect(struct engine *e, const char *ref, bool with_size, struct json_object **ret,
                       struct err *err);
 
+/* What it wrote into its layer takes on disk; 0 for one that is gone. */
+uint64_t container_disk_bytes(struct engine *e, const char *id);
+
 /* ---- life cycle ---- */
 
 /* image must be in the store (the caller pulls). opts passed container_options_check(); volumes

@@ -15,5 +15,6 @@ int inspect_add_host_config(struct json_object *obj, const struct container_opti
 /* PortBindings, from what -p asked for. */
 int inspect_host_ports(const struct container_options *opts, struct json_object *host_config,
                        struct err *err);
-/* Bytes of all regular files below dir_fd/name, links followed nowhere. */
+/* Bytes of all regular files below dir_fd/name, each counted once however many names it has; no
+ * symbolic link is followed. */
 uint64_t inspect_tree_size(int dir_fd, const char *name);

@@ -159,11 +159,17 @@ int inspect_host_ports(const struct container_options *opts, struct json_object 
 	return r;
 }
 
+uint64_t container_disk_bytes(struct engine *e, const char *id)
+{
+	AUTO_FD dir = container_dir_open(e, id, ERR_IGNORE);
+
+	return dir < 0 ? 0 : inspect_tree_size(dir, "upper");
+}
+
 static void add_sizes(struct json_object *obj, struct engine *e, const struct container_row *row,
                       const struct image *image)
 {
-	AUTO_FD dir = container_dir_open(e, row->id, ERR_IGNORE);
-	uint64_t rw = dir < 0 ? 0 : inspect_tree_size(dir, "upper");
+	uint64_t rw = container_disk_bytes(e, row->id);
 
 	json_add_u64(obj, "SizeRw", rw);
 	json_add_u64(obj, "SizeRootFs", rw + image->size);

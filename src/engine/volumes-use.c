@@ -1,12 +1,15 @@
 /* Volumes and the containers that use them. */
 #include <errno.h>
 
+#include "base/fd.h"
 #include "base/strbuf.h"
 #include "base/xalloc.h"
 #include "engine/engine.h"
+#include "engine/inspect-internal.h"
 #include "engine/mounts-parse.h"
 #include "engine/spec-build.h"
 #include "engine/volumes-internal.h"
+#include "image/prune.h"
 #include "oci/image-config.h"
 
 /* The options of every container, in any state. fn returns non-zero to stop. */
@@ -75,7 +78,30 @@ static int collect(void *ctx, const struct container_row *row, const struct strv
 	return 0;
 }
 
-int volume_prune(struct engine *e, bool all, struct strv *ret_removed, struct err *err)
+static bool has_all(const struct volume *v, const struct strv *wanted, bool want)
+{
+	for (size_t i = 0; wanted && i < wanted->len; i++)
+		if (image_label_matches(&v->labels, wanted->items[i]) != want)
+			return false;
+	return true;
+}
+
+static bool is_chosen(const struct volume *v, const struct volume_prune_options *o)
+{
+	return (o->all || v->anonymous) && (!o->until_ns || v->created_ns < o->until_ns) &&
+	       has_all(v, o->labels, true) && has_all(v, o->not_labels, false);
+}
+
+uint64_t volume_disk_bytes(int root_fd, const char *name)
+{
+	AUTO_FREE char *path = xasprintf("volumes/%s", name);
+	AUTO_FD fd = dir_open_at(root_fd, path, ERR_IGNORE);
+
+	return fd < 0 ? 0 : inspect_tree_size(fd, "_data");
+}
+
+int volume_prune(struct engine *e, const struct volume_prune_options *options,
+                 struct strv *ret_removed, struct err *err)
 {
 	AUTO(volume_list_done) struct volume_list list = { 0 };
 	AUTO_STRV used = STRV_INIT;
@@ -86,7 +112,7 @@ int volume_prune(struct engine *e, bool all, struct strv *ret_removed, struct er
 	    each_container(e, collect, &used, err) < 0)
 		return -1;
 	for (size_t i = 0; i < list.count; i++) {
-		if (strv_has(&used, list.items[i].name) || (!all && !list.items[i].anonymous))
+		if (strv_has(&used, list.items[i].name) || !is_chosen(&list.items[i], options))
 			continue;
 		if (volume_remove(e->root_fd, list.items[i].name, err) < 0) {
 			if (err->code == E_NOT_FOUND)

@@ -46,8 +46,17 @@ int volume_remove(int root_fd, const char *name, struct err *err);
 
 /* Remove unless a container (in any state) mounts it: E_BUSY names the container. */
 int volume_rm(struct engine *e, const char *name, bool force, struct err *err);
-/* Remove every volume no container mounts (all: named ones too); names go to *ret_removed. */
-int volume_prune(struct engine *e, bool all, struct strv *ret_removed, struct err *err);
+struct volume_prune_options {
+	bool all;                      /* volumes that were given a name, too */
+	int64_t until_ns;              /* only those made before; 0: any */
+	const struct strv *labels;     /* KEY or KEY=VALUE, all of them; NULL: any */
+	const struct strv *not_labels; /* none of them */
+};
+/* Remove the volumes no container mounts; names go to *ret_removed. */
+int volume_prune(struct engine *e, const struct volume_prune_options *options,
+                 struct strv *ret_removed, struct err *err);
+/* What its files take on disk. */
+uint64_t volume_disk_bytes(int root_fd, const char *name);
 
 /* At container create, once: container_options_resolve() (spec-build.h), then check every -v,
  * --mount, --tmpfs and image VOLUME, make the volumes that are missing, give anonymous ones a name

@@ -4,8 +4,9 @@
 #include "image/image.h"
 #include "image/layers.h"
 
-#define IMAGE_KEPT_NS    (24LL * 3600 * 1000000000LL) /* content of a broken pull waits so long */
-#define INGEST_MAX_AGE_S (7 * 24 * 3600)              /* half a download, too */
+#define IMAGE_KEPT_NS      (24LL * 3600 * 1000000000LL) /* content of a broken pull waits so long */
+#define INGEST_MAX_AGE_S   (7 * 24 * 3600)              /* half a download, too */
+#define IMAGE_USE_GRAIN_NS (3600 * 1000000000LL)        /* the last use is noted so exactly */
 
 struct image_store {
 	int root_fd;
@@ -99,9 +100,22 @@ struct content {
 /* Remove those of `items` that no image and no lease refers to. ret may be NULL. */
 int content_collect(struct image_store *store, const struct content *items, size_t n,
                     struct image_removed *ret, struct err *err);
+/* What is checked once more before an image that was chosen earlier goes: E_BUSY when it changed.
+ */
+struct remove_guard {
+	bool unnamed;        /* it must have no name */
+	int64_t used_max_ns; /* it must not have been used after this */
+};
+/* image_remove() of an id under a guard (NULL: none). */
+int image_remove_guarded(struct image_store *store, const char *name, unsigned flags,
+                         const struct remove_guard *guard, struct image_removed *ret,
+                         struct err *err);
 /* Everything without a row goes, and ingest files nobody holds that are older. */
 int content_sweep(struct image_store *store, bool drop_kept, struct err *err);
 int ingest_sweep(struct image_store *store, int64_t max_age_s, struct err *err);
+
+/* Where an image is mounted, as "mount of PATH", appended. */
+int image_mount_users(struct image_store *store, const char *id, struct strv *ret, struct err *err);
 
 /* Progress, NULL-safe. */
 void image_report(const struct image_progress *progress, enum image_stage stage, const char *id,

@@ -75,6 +75,7 @@ struct image {
 	uint64_t size;              /* bytes of all layers' tars */
 	uint64_t *layer_sizes;      /* config.n_diff_ids of them */
 	int64_t stored_ns;          /* when it came into the store */
+	int64_t used_ns; /* when a container was last made from it, to the hour; 0: never */
 };
 #define IMAGE_INIT ((struct image){ 0 })
 void image_done(struct image *image);
@@ -87,7 +88,7 @@ int image_resolve(struct image_store *store, const char *name, struct image *ret
 /* Only the id, without reading the config. Caller frees *ret_id. */
 int image_resolve_id(struct image_store *store, const char *name, char **ret_id, struct err *err);
 /* For who refers to an image from tables of theirs: inside their transaction, E_NOT_FOUND when it
- * is gone by now. */
+ * is gone by now. Notes that it is used now. */
 int image_hold(struct image_store *store, const char *id, struct err *err);
 
 struct image_row { /* what a listing shows: one SELECT, no config is read */
@@ -133,6 +134,7 @@ void image_store_set_users(struct image_store *store, image_users_fn users, void
 
 enum image_remove_flags {
 	IMAGE_REMOVE_FORCE = 1u << 0, /* all names of an id; names even while containers use it */
+	IMAGE_REMOVE_ALL = 1u << 1,   /* all names of an id, unless something uses it */
 };
 struct image_removed {
 	struct strv untagged; /* names */
@@ -146,11 +148,6 @@ void image_removed_done(struct image_removed *r);
  * takes the names only. Content that nothing refers to any more is removed. */
 int image_remove(struct image_store *store, const char *name, unsigned flags,
                  struct image_removed *ret, struct err *err);
-/* Remove every image without a name that no container uses (all: also named ones). */
-enum image_prune_flags { IMAGE_PRUNE_ALL = 1u << 0 };
-int image_prune(struct image_store *store, unsigned flags, struct image_removed *ret,
-                struct err *err);
-
 /* Verify everything: every blob against its digest, every layer's tar against its diffID, every
  * row against its files and the reverse. Findings go to `report` one by one.
  * Returns the number of findings (0: sound) or -1 when the check could not be made. */

@@ -1,4 +1,5 @@
 /* Finding images: by name, digest or id. */
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "image/image-internal.h"
 
@@ -110,11 +111,17 @@ int image_resolve_id(struct image_store *store, const char *name, char **ret_id,
 
 int image_hold(struct image_store *store, const char *id, struct err *err)
 {
-	int64_t one;
-	int r = db_get_i64(store->db, &one, err, "SELECT 1 FROM image WHERE id = ?", DB_TEXT(id));
+	int64_t used_ns, now_ns = clock_realtime_ns();
+	int r = db_get_i64(store->db, &used_ns, err, "SELECT used_ns FROM image WHERE id = ?",
+	                   DB_TEXT(id));
 
 	if (r == 0)
 		return not_found(id, err);
+	/* to the hour is enough for who removes what was not used for days, and costs the other
+	 * runs of that hour nothing; a clock that was set back counts as an hour, too */
+	if (r > 0 && (now_ns - used_ns >= IMAGE_USE_GRAIN_NS || used_ns > now_ns))
+		r = db_exec(store->db, err, "UPDATE image SET used_ns = ? WHERE id = ?",
+		            DB_I64(now_ns), DB_TEXT(id));
 	return r < 0 ? -1 : 0;
 }
 
@@ -195,7 +202,7 @@ static int load(struct image_store *store, const char *name, struct image *image
 	if (image_resolve_id(store, name, &image->id, err) < 0)
 		return -1;
 	if (db_query(store->db, &st, err,
-	             "SELECT manifest, size, stored_ns FROM image WHERE id = ?",
+	             "SELECT manifest, size, stored_ns, used_ns FROM image WHERE id = ?",
 	             DB_TEXT(image->id)) < 0)
 		return -1;
 	r = db_step(&st, err);
@@ -205,6 +212,7 @@ static int load(struct image_store *store, const char *name, struct image *image
 		return -1;
 	image->size = (uint64_t)db_i64(&st, 1);
 	image->stored_ns = db_i64(&st, 2);
+	image->used_ns = db_i64(&st, 3);
 	if (load_names(store, image, err) < 0 || load_config(store, image, err) < 0)
 		return -1;
 	return load_layers(store, image, err);

@@ -301,8 +301,9 @@ static int may_delete(struct image_store *store, const struct target *t, const c
 	bool force = flags & IMAGE_REMOVE_FORCE;
 	AUTO_STRV users = STRV_INIT;
 	AUTO_BUF text = STRBUF_INIT;
+	size_t n_containers;
 
-	if (!t->name && !force && in_several_repos(t)) {
+	if (!t->name && !force && !(flags & IMAGE_REMOVE_ALL) && in_several_repos(t)) {
 		join(&t->names, &text);
 		err_set(err, E_STATE, "image '%.100s' has names in several repositories: %.500s",
 		        called, text.buf);
@@ -310,23 +311,44 @@ static int may_delete(struct image_store *store, const struct target *t, const c
 	}
 	if (store->users && store->users(store->users_ctx, t->id, &users, err) < 0)
 		return -1;
+	n_containers = users.len;
+	if (image_mount_users(store, t->id, &users, err) < 0)
+		return -1;
 	if (users.len == 0)
 		return 1;
 	if (force)
 		return 0;
 	join(&users, &text);
-	err_set(err, E_BUSY, "image '%.300s' is used by container %.500s", called, text.buf);
-	return err_hint(err, "remove the container first");
+	err_set(err, E_BUSY, "image '%.300s' is used by %s%.500s", called,
+	        n_containers ? "container " : "the ", text.buf);
+	return err_hint(err, n_containers ? "remove the container first"
+	                                  : "unmount it first: dhow image unmount");
+}
+
+/* Whether the image is still what the guard's owner chose. */
+static int check_guard(struct image_store *store, const struct target *t,
+                       const struct remove_guard *guard, struct err *err)
+{
+	int64_t used_ns = 0;
+
+	if (!guard)
+		return 0;
+	if (db_get_i64(store->db, &used_ns, err, "SELECT used_ns FROM image WHERE id = ?",
+	               DB_TEXT(t->id)) < 0)
+		return -1;
+	if ((guard->unnamed && t->names.len) || used_ns > guard->used_max_ns)
+		return err_set(err, E_BUSY, "image '%s' was used meanwhile", t->id);
+	return 0;
 }
 
 /* Inside the transaction. Content that may have become unused is added to `content`. */
 static int remove_rows(struct image_store *store, const char *called, unsigned flags,
-                       struct target *t, struct sweep *content, struct image_removed *ret,
-                       struct err *err)
+                       const struct remove_guard *guard, struct target *t, struct sweep *content,
+                       struct image_removed *ret, struct err *err)
 {
 	int may;
 
-	if (find_target(store, called, t, err) < 0)
+	if (find_target(store, called, t, err) < 0 || check_guard(store, t, guard, err) < 0)
 		return -1;
 	if (only_untags(t))
 		return untag_one(store, t, ret, err);
@@ -406,6 +428,13 @@ static int drop_expired(struct image_store *store, struct err *err)
 int image_remove(struct image_store *store, const char *name, unsigned flags,
                  struct image_removed *ret, struct err *err)
 {
+	return image_remove_guarded(store, name, flags, NULL, ret, err);
+}
+
+int image_remove_guarded(struct image_store *store, const char *name, unsigned flags,
+                         const struct remove_guard *guard, struct image_removed *ret,
+                         struct err *err)
+{
 	struct image_removed removed = IMAGE_REMOVED_INIT;
 	struct lease lease = LEASE_INIT;
 	struct sweep content = { 0 };
@@ -417,7 +446,7 @@ int image_remove(struct image_store *store, const char *name, unsigned flags,
 		return -1;
 	if (db_begin_durable(store->db, err) < 0)
 		goto out;
-	if (remove_rows(store, name, flags, &target, &content, &removed, err) < 0) {
+	if (remove_rows(store, name, flags, guard, &target, &content, &removed, err) < 0) {
 		db_rollback(store->db);
 		goto out;
 	}
@@ -436,52 +465,4 @@ out:
 	}
 	image_removed_done(&removed);
 	return -1;
-}
-
-static void merge(struct image_removed *into, struct image_removed *from)
-{
-	strv_add_all(&into->untagged, from->untagged.items);
-	strv_add_all(&into->deleted, from->deleted.items);
-	into->freed += from->freed;
-	image_removed_done(from);
-}
-
-int image_prune(struct image_store *store, unsigned flags, struct image_removed *ret,
-                struct err *err)
-{
-	AUTO_STRV ids = STRV_INIT;
-	AUTO_STMT st = DB_STMT_INIT;
-	int r;
-
-	if (db_query(store->db, &st, err,
-	             flags & IMAGE_PRUNE_ALL
-	                     ? "SELECT id FROM image"
-	                     : "SELECT id FROM image i WHERE NOT EXISTS"
-	                       " (SELECT 1 FROM image_name WHERE image = i.id)") < 0)
-		return -1;
-	while ((r = db_step(&st, err)) > 0)
-		strv_add(&ids, db_text(&st, 0));
-	db_stmt_done(&st);
-	if (r < 0)
-		return -1;
-	for (size_t i = 0; i < ids.len; i++) {
-		struct image_removed one = IMAGE_REMOVED_INIT;
-		AUTO_STRV users = STRV_INIT;
-		struct err e = ERR_INIT;
-
-		if (store->users && store->users(store->users_ctx, ids.items[i], &users, err) < 0)
-			return -1;
-		if (users.len)
-			continue;
-		if (image_remove(store, ids.items[i],
-		                 flags & IMAGE_PRUNE_ALL ? IMAGE_REMOVE_FORCE : 0, &one, &e) == 0) {
-			merge(ret, &one);
-		} else if (e.code != E_NOT_FOUND && e.code != E_BUSY) {
-			*err = e;
-			return -1;
-		}
-	}
-	if (content_sweep(store, true, err) < 0)
-		return -1;
-	return ingest_sweep(store, 0, err);
 }

@@ -80,6 +80,14 @@ static const char *const schema[] = {
 	"CREATE VIEW blob_user AS SELECT digest, size FROM image_blob"
 	" UNION ALL SELECT digest, size FROM registry_blob"
 	" UNION ALL SELECT digest, size FROM registry_manifest;",
+	/* when a container was last made from an image, and where images are mounted */
+	"ALTER TABLE image ADD COLUMN used_ns INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE image_mount("
+	" path TEXT PRIMARY KEY,"
+	" image TEXT NOT NULL REFERENCES image(id) ON DELETE CASCADE,"
+	" boot TEXT NOT NULL," /* a mount does not outlive its boot */
+	" mounted_ns INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX image_mount_image ON image_mount(image);",
 };
 
 static int open_dir(int dir_fd, const char *name, int *ret_fd, struct err *err)

@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 #include "image/archive-internal.h"
 #include "image/image-internal.h"
+#include "image/prune.h"
 #include "test.h"
 #include <fcntl.h>
 #include <string.h>
@@ -183,10 +184,10 @@ START_TEST(an_image_in_use_is_busy_and_force_takes_its_names_only)
 	ck_assert_ptr_nonnull(strstr(e.msg, "web"));
 	CHECK_OK(remove_it("a", IMAGE_REMOVE_FORCE));
 	CHECK_OK(image_hold(store, id, &e));
-	CHECK_OK(image_prune(store, 0, &removed, &e));
+	CHECK_OK(image_prune(store, &(struct image_prune_options){ 0 }, &removed, &e));
 	CHECK_OK(image_hold(store, id, &e));
 	image_store_set_users(store, NULL, NULL);
-	CHECK_OK(image_prune(store, 0, &removed, &e));
+	CHECK_OK(image_prune(store, &(struct image_prune_options){ 0 }, &removed, &e));
 	CHECK_ERR(E_NOT_FOUND, image_hold(store, id, &e));
 	free(id);
 	end();
@@ -238,7 +239,7 @@ START_TEST(what_a_dead_process_leased_is_kept_a_while_and_the_rest_is_swept)
 	open_store();
 	ck_assert(blob_has(store, &leased));
 	ck_assert(!blob_has(store, &orphan));
-	CHECK_OK(image_prune(store, 0, &removed, &e));
+	CHECK_OK(image_prune(store, &(struct image_prune_options){ 0 }, &removed, &e));
 	ck_assert(!blob_has(store, &leased));
 	end();
 }

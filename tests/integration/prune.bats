@@ -78,27 +78,27 @@ absent() {
 }
 
 @test "keep-storage removes the least recently used first, and stops at the size" {
-    mk a 1000
-    mk b 1000
-    mk c 1000
-    used a 30
-    used b 10
-    used c 20
+    mk img-a 1000
+    mk img-b 1000
+    mk img-c 1000
+    used img-a 30
+    used img-b 10
+    used img-c 20
     ok dhow image prune -a -f --keep-storage 2200k --dry-run
-    says "Would be untagged: a:latest"
-    [[ $output != *c:latest* ]]
-    there a b c
-    dhow system df -v; ls -la $T/root/layers/* $T/root/leases; ok dhow --debug image prune -a -f --keep-storage 2200k; echo "$output"
-    absent a
-    there b c
-    dhow system df -v; ok dhow image prune -a -f --keep-storage 1200k; echo "$output"
-    absent c
-    there b
-    dhow system df -v; ok dhow image prune -a -f --keep-storage 1200k; echo "$output"
-    there b
+    says "Would be untagged: img-a:latest"
+    [[ $output != *img-c:latest* ]]
+    there img-a img-b img-c
+    ok dhow image prune -a -f --keep-storage 2200k
+    absent img-a
+    there img-b img-c
+    ok dhow image prune -a -f --keep-storage 1200k
+    absent img-c
+    there img-b
+    ok dhow image prune -a -f --keep-storage 1200k
+    there img-b
     # without --all only images without a name are to choose from
     ok dhow image prune -f --keep-storage 0
-    there b
+    there img-b
     fails 125 dhow image prune -f --keep-storage much
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -64,12 +65,60 @@ static int read_small(int dir_fd, const char *path, char *buf, size_t size)
 	return (int)n;
 }
 
+/* Whether this process is in the root of the v2 hierarchy. */
+static bool in_v2_root(void)
+{
+	char buf[4096];
+	const char *line;
+
+	if (read_small(AT_FDCWD, "/proc/self/cgroup", buf, sizeof(buf)) < 0)
+		return false;
+	line = strstr(buf, "0::/");
+	return line && (line == buf || line[-1] == '\n') && line[4] == '\n';
+}
+
+static int mount_v2(void)
+{
+	AUTO_FD sb = fsopen("cgroup2", FSOPEN_CLOEXEC);
+	int fd;
+
+	if (sb < 0 || fsconfig(sb, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	fd = fsmount(sb, FSMOUNT_CLOEXEC,
+	             MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* A mount of the v2 hierarchy that only this process holds. A mount made in the initial cgroup
+ * namespace sets the hierarchy's options for the whole machine, and waits 5 to 15 ms for a grace
+ * period to do so (cgroup_favor_dynmods); one made in another namespace does neither. */
+static int private_v2(void)
+{
+	AUTO_FD home = -1;
+	int fd;
+
+	if (!in_v2_root()) /* a namespace of ours would show only what is below us */
+		return mount_v2();
+	home = open("/proc/self/ns/cgroup", O_RDONLY | O_CLOEXEC);
+	if (home < 0 || unshare(CLONE_NEWCGROUP) < 0)
+		return mount_v2();
+	fd = mount_v2();
+	if (setns(home, CLONE_NEWCGROUP) < 0) {
+		int r = -errno;
+
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	return fd;
+}
+
 int cgroup_v2_root(void)
 {
 	const char *path =
 		host.layout.mode == CGROUP_MODE_V2 ? CGROUP_ROOT : CGROUP_ROOT "/unified";
 	struct statfs fs;
-	AUTO_FD sb = -1;
+	int r;
 
 	if (host.v2_root >= 0)
 		return host.v2_root;
@@ -78,14 +127,11 @@ int cgroup_v2_root(void)
 		return host.v2_root;
 	if (host.v2_root >= 0)
 		close(TAKE_FD(host.v2_root));
-	/* The kernel always has the v2 hierarchy; where nobody mounted it, a mount that only this
-	 * process holds does. */
-	sb = fsopen("cgroup2", FSOPEN_CLOEXEC);
-	if (sb < 0 || fsconfig(sb, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return -errno;
-	host.v2_root = fsmount(sb, FSMOUNT_CLOEXEC,
-	                       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	return host.v2_root < 0 ? -errno : host.v2_root;
+	/* The kernel always has the v2 hierarchy; where nobody mounted it, we do for ourselves. */
+	r = private_v2();
+	if (r >= 0)
+		host.v2_root = r;
+	return r;
 }
 
 static unsigned v2_controllers(int root_fd)

@@ -84,8 +84,7 @@ static int mount_v2(void)
 
 	if (sb < 0 || fsconfig(sb, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
-	fd = fsmount(sb, FSMOUNT_CLOEXEC,
-	             MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	fd = fsmount(sb, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -12,6 +12,7 @@ quickstart: ; @./quickstart
 check: ; @./check
 check-quick: ; @./check units lint
 check-root: ; @./check integration cve
+check-vm: ; @tools/deps vm && ./check vm
 asan: ; @./check asan
 fuzz: ; @tools/fuzz
 bench: all
@@ -25,4 +26,4 @@ install: all
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 clean: ; @rm -rf build build-*
 
-.PHONY: all deps quickstart check check-quick check-root asan fuzz bench format lint install clean
+.PHONY: all deps quickstart check check-quick check-root check-vm asan fuzz bench format lint install clean

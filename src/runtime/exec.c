@@ -199,7 +199,7 @@ static int stage_run(struct exec *e, int pid_fd, struct err *err)
 	                                            (setresuid(0, 0, 0) < 0 && errno != EINVAL)))
 		return err_sys(err, errno, "become root of the user namespace");
 	umask(0022);
-	pid = clone_into(CLONE_PARENT, e->cgroup.fds[CGROUP_UNIFIED]);
+	pid = clone_into(CLONE_PARENT, -1);
 	if (pid == 0) {
 		close(pid_fd);
 		child_main(e);
@@ -218,7 +218,9 @@ static int launch(struct exec *e, struct err *err)
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_sys(err, errno, "make a pipe");
-	stage = clone_into(0, -1);
+	/* The stage is born in the container's cgroup, and the process inherits it: from within the
+	 * container's namespaces the host's cgroup, which it would come from, cannot be seen. */
+	stage = clone_into(0, e->cgroup.fds[CGROUP_UNIFIED]);
 	if (stage == 0) {
 		close(fds[0]);
 		if (stage_run(e, fds[1], &child_err) == 0)

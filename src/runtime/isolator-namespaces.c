@@ -92,8 +92,9 @@ static int write_time_offsets(const struct oci_linux *l, struct err *err)
 
 /* Between caller and init, where init must be born in namespaces that cannot be entered by clone3:
  * joined user, pid and time namespaces, and a time namespace whose clocks are set first. Init
- * is made with CLONE_PARENT, so that it is the caller's child. */
-static int stage_run(struct runtime_sandbox *s, int pid_fd, int cgroup_fd, struct err *err)
+ * is made with CLONE_PARENT, so that it is the caller's child. The stage is born in the container's
+ * cgroup: a joined user namespace has no right to move anything there. */
+static int stage_run(struct runtime_sandbox *s, int pid_fd, struct err *err)
 {
 	const struct oci_linux *l = &s->spec->linux_;
 	uint64_t flags = s->plan.clone_flags & ~(uint64_t)CLONE_NEWUSER;
@@ -114,7 +115,7 @@ static int stage_run(struct runtime_sandbox *s, int pid_fd, int cgroup_fd, struc
 			return -1;
 		flags &= ~(uint64_t)CLONE_NEWTIME;
 	}
-	pid = clone_process(flags | CLONE_PARENT, cgroup_fd, NULL);
+	pid = clone_process(flags | CLONE_PARENT, -1, NULL);
 	if (pid == 0) {
 		close(pid_fd);
 		init_main(s);
@@ -133,10 +134,10 @@ static int launch_staged(struct runtime_sandbox *s, int cgroup_fd, struct err *e
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return err_sys(err, errno, "make a pipe");
-	stage = clone_process(s->plan.clone_flags & CLONE_NEWUSER, -1, NULL);
+	stage = clone_process(s->plan.clone_flags & CLONE_NEWUSER, cgroup_fd, NULL);
 	if (stage == 0) {
 		close(pipe_fds[0]);
-		if (stage_run(s, pipe_fds[1], cgroup_fd, &child_err) == 0)
+		if (stage_run(s, pipe_fds[1], &child_err) == 0)
 			_exit(0);
 		sync_send_err(s->child_sync_fd, &child_err);
 		_exit(1);

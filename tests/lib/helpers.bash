@@ -150,6 +150,9 @@ require() {
         cgroup-memory) [ -d /sys/fs/cgroup/memory ] ||
             grep -qw memory /sys/fs/cgroup/cgroup.controllers 2>/dev/null ||
             missing cgroup-memory "no memory controller" ;;
+        cgroup-v2) [ -e /sys/fs/cgroup/cgroup.controllers ] ||
+            missing cgroup-v2 "this machine has cgroup v1 or a hybrid" ;;
+        systemd) [ -d /run/systemd/system ] || missing systemd "it is not what runs this machine" ;;
         cgroup-v1) [ -d /sys/fs/cgroup/memory ] || missing cgroup-v1 "this machine has cgroup v2 only" ;;
         *) command -v "$cap" >/dev/null || missing "$cap" "program not installed" ;;
         esac || return 1

@@ -2,12 +2,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/num.h"
 #include "base/xalloc.h"
 #include "cli/cli-internal.h"
 #include "cli/progress.h"
 #include "engine/options.h"
 #include "hello/image.h"
 #include "image/pull.h"
+#include "image/registries.h"
 
 struct pull_opts {
 	bool quiet;
@@ -35,9 +37,8 @@ static const struct opt options[] = {
 };
 /* clang-format on */
 
-/* image_pull() with progress, and signals that stop it cleanly. */
-static int pull(struct cmd_ctx *ctx, struct image_store *store, const char *ref,
-                struct pull_options *options_, bool quiet, struct pull_result *ret)
+static int pull_named(struct cmd_ctx *ctx, struct image_store *store, const char *ref,
+                      struct pull_options *options_, bool quiet, struct pull_result *ret)
 {
 	AUTO_PROGRESS *progress = progress_new("downloading", quiet);
 	int r;
@@ -49,6 +50,68 @@ static int pull(struct cmd_ctx *ctx, struct image_store *store, const char *ref,
 	cli_release_signals();
 	if (r < 0 && ctx->err.code == E_INTERRUPTED)
 		err_hint(&ctx->err, "what came whole is kept; pull again to go on");
+	return r;
+}
+
+/* Several registries may be meant, and somebody is at the terminal: the number of the one. */
+static int choose_name(struct cmd_ctx *ctx, const char *ref, struct short_names *names)
+{
+	AUTO_FREE char *chosen = NULL;
+	char line[32];
+	uint32_t number;
+
+	fprintf(stderr, "'%s' names no registry. Which image is meant?\n", ref);
+	for (size_t i = 0; i < names->names.len; i++)
+		fprintf(stderr, "  %zu  %s\n", i + 1, names->names.items[i]);
+	fprintf(stderr, "Number: ");
+	if (!fgets(line, sizeof(line), stdin))
+		line[0] = '\0';
+	line[strcspn(line, "\r\n")] = '\0';
+	if (parse_u32(line, &number) < 0 || number < 1 || number > names->names.len)
+		return err_set(&ctx->err, E_INVALID, "'%.200s': no image was chosen", ref);
+	chosen = xstrdup(names->names.items[number - 1]);
+	strv_done(&names->names);
+	strv_add(&names->names, chosen);
+	return 0;
+}
+
+/* Nobody was there, or the name is unknown: another registry may have it. */
+static bool tries_next(const struct err *err)
+{
+	return err->code == E_NOT_FOUND || err->code == E_NETWORK || err->code == E_TIMEOUT ||
+	       err->code == E_AUTH;
+}
+
+/* image_pull() with progress, signals that stop it cleanly, and short names resolved. */
+static int pull(struct cmd_ctx *ctx, struct image_store *store, const char *ref,
+                struct pull_options *options_, bool quiet, struct pull_result *ret)
+{
+	AUTO_REGISTRIES registries = REGISTRIES_INIT;
+	AUTO_SHORT_NAMES names = SHORT_NAMES_INIT;
+	AUTO_BUF failed = STRBUF_INIT;
+	int r = -1;
+
+	if (!is_short_name(ref))
+		return pull_named(ctx, store, ref, options_, quiet, ret);
+	if (registries_load(&registries, &ctx->err) < 0 ||
+	    short_names_resolve(&registries, ref, isatty(STDIN_FILENO) && isatty(STDERR_FILENO),
+	                        &names, &ctx->err) < 0 ||
+	    (names.must_choose && choose_name(ctx, ref, &names) < 0))
+		return -1;
+	for (size_t i = 0; i < names.names.len; i++) {
+		ctx->err = ERR_INIT;
+		r = pull_named(ctx, store, names.names.items[i], options_, quiet, ret);
+		if (r == 0 || !tries_next(&ctx->err))
+			break;
+		strbuf_addf(&failed, "%s%s", i ? "; " : "", ctx->err.msg);
+	}
+	if (r < 0 && names.names.len > 1 && tries_next(&ctx->err)) {
+		enum err_code code = ctx->err.code;
+
+		err_set(&ctx->err, code, "no registry has '%.200s': %.700s", ref, failed.buf);
+	}
+	if (r == 0 && names.record && short_name_record(ref, ret->name, &ctx->err) < 0)
+		log_warn("%s", ctx->err.msg);
 	return r;
 }
 
@@ -129,7 +192,9 @@ int cli_ensure_image(struct cmd_ctx *ctx, const char *image, const struct contai
 	if (pull(ctx, store, image, &pull_options, opts->quiet, &result) < 0)
 		return -1;
 	/* with --platform the name may stand for another platform's image: the id does not */
-	*ret_name = xstrdup(opts->platform ? result.id : image);
+	*ret_name = xstrdup(opts->platform         ? result.id
+	                    : is_short_name(image) ? result.name
+	                                           : image);
 	return 0;
 }
 

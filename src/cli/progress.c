@@ -51,11 +51,13 @@ static const struct {
 	[IMAGE_STAGE_IMPORT] = { "importing", "36" },
 	[IMAGE_STAGE_EXISTS] = { "already here", "32" },
 	[IMAGE_STAGE_DONE] = { "done", "32" },
+	[IMAGE_STAGE_MIRROR] = { "no mirror", "33" },
 };
 
 static bool is_final(enum image_stage stage)
 {
-	return stage == IMAGE_STAGE_EXISTS || stage == IMAGE_STAGE_DONE;
+	return stage == IMAGE_STAGE_EXISTS || stage == IMAGE_STAGE_DONE ||
+	       stage == IMAGE_STAGE_MIRROR;
 }
 
 static void add_bar(const struct progress_line *line, size_t cells, struct strbuf *out)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "codec/utf8.h"
 
 #define JSON_KEY_SHOWN 64 /* bytes of a key or number quoted in an error */
 
@@ -71,59 +72,6 @@ static void skip_space(struct parser *ps)
 		ps->p++;
 }
 
-/* Length of the well-formed UTF-8 sequence at p (Unicode table 3-7), 0 when it is none. */
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
-	unsigned char lo = 0x80, hi = 0xbf;
-	size_t len;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] >= 0xc2 && p[0] <= 0xdf)
-		len = 2;
-	else if (p[0] >= 0xe0 && p[0] <= 0xef)
-		len = 3;
-	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-		len = 4;
-	else
-		return 0;
-	if (left < len)
-		return 0;
-	if (p[0] == 0xe0)
-		lo = 0xa0;
-	else if (p[0] == 0xed)
-		hi = 0x9f;
-	else if (p[0] == 0xf0)
-		lo = 0x90;
-	else if (p[0] == 0xf4)
-		hi = 0x8f;
-	if (p[1] < lo || p[1] > hi)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return len;
-}
-
-static void add_utf8(struct strbuf *sb, uint32_t c)
-{
-	if (c < 0x80) {
-		strbuf_addc(sb, (char)c);
-	} else if (c < 0x800) {
-		strbuf_addc(sb, (char)(0xc0 | c >> 6));
-		strbuf_addc(sb, (char)(0x80 | (c & 0x3f)));
-	} else if (c < 0x10000) {
-		strbuf_addc(sb, (char)(0xe0 | c >> 12));
-		strbuf_addc(sb, (char)(0x80 | (c >> 6 & 0x3f)));
-		strbuf_addc(sb, (char)(0x80 | (c & 0x3f)));
-	} else {
-		strbuf_addc(sb, (char)(0xf0 | c >> 18));
-		strbuf_addc(sb, (char)(0x80 | (c >> 12 & 0x3f)));
-		strbuf_addc(sb, (char)(0x80 | (c >> 6 & 0x3f)));
-		strbuf_addc(sb, (char)(0x80 | (c & 0x3f)));
-	}
-}
-
 static int parse_hex4(struct parser *ps, uint32_t *ret)
 {
 	uint32_t v = 0;
@@ -162,7 +110,7 @@ static int parse_unicode_escape(struct parser *ps)
 	/* every reader of these strings is C: a NUL would hide what follows it */
 	if (c == 0)
 		return fail_at(ps, at, E_INVALID, "a NUL character in a string");
-	add_utf8(&ps->scratch, c);
+	utf8_add(&ps->scratch, c);
 	return 0;
 }
 

@@ -2,12 +2,12 @@
 #include "base/proc.h"
 #include "base/strbuf.h"
 #include "base/xalloc.h"
+#include "codec/base64.h"
 #include "codec/json.h"
 #include "image/creds-internal.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -40,51 +40,6 @@ int creds_parse(const char *s, struct creds *ret, struct err *err)
 	ret->user = xstrndup(s, (size_t)(colon - s));
 	ret->password = xstrdup(colon + 1);
 	return 0;
-}
-
-/* --- base64 (RFC 4648) --- */
-
-static const char base64_digits[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static char *base64_encode(const char *data, size_t len)
-{
-	AUTO_BUF out = STRBUF_INIT;
-
-	for (size_t i = 0; i < len; i += 3) {
-		uint32_t v = 0;
-		size_t n = len - i < 3 ? len - i : 3;
-
-		for (size_t j = 0; j < 3; j++)
-			v = v << 8 | (j < n ? (unsigned char)data[i + j] : 0);
-		for (size_t j = 0; j < 4; j++)
-			strbuf_addc(&out, j <= n ? base64_digits[v >> (18 - 6 * j) & 63] : '=');
-	}
-	return strbuf_take(&out);
-}
-
-/* NULL when it is not base64 or holds a NUL. */
-static char *base64_decode(const char *s)
-{
-	AUTO_BUF out = STRBUF_INIT;
-	uint32_t v = 0;
-	int bits = 0;
-
-	for (; *s && *s != '='; s++) {
-		const char *digit = strchr(base64_digits, *s);
-
-		if (!digit)
-			return NULL;
-		v = (v << 6 | (uint32_t)(digit - base64_digits)) & 0xffffff;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			if (!(v >> bits & 0xff))
-				return NULL;
-			strbuf_addc(&out, (char)(v >> bits & 0xff));
-		}
-	}
-	return s[strspn(s, "=")] ? NULL : strbuf_take(&out);
 }
 
 char *creds_basic(const struct creds *c)
@@ -197,7 +152,7 @@ static void best_key(const struct json *map, const char *domain, const char *pat
 static int take_entry(const struct json *entry, struct creds *ret, struct err *err)
 {
 	const char *auth = NULL, *token = NULL, *user = NULL, *password = NULL;
-	AUTO_FREE char *pair = NULL;
+	AUTO_BUF pair = STRBUF_INIT;
 	int r = 0;
 
 	if (json_get_str(entry, "auth", &auth, err) < 0 ||
@@ -210,11 +165,11 @@ static int take_entry(const struct json *entry, struct creds *ret, struct err *e
 		return 0;
 	}
 	if (auth && *auth) {
-		pair = base64_decode(auth);
-		if (!pair || creds_parse(pair, ret, ERR_IGNORE) < 0)
+		if (base64_decode(auth, strlen(auth), &pair) < 0 || strlen(pair.buf) != pair.len ||
+		    creds_parse(pair.buf, ret, ERR_IGNORE) < 0)
 			r = json_error(err, entry, "auth is not base64 of USER:PASSWORD");
-		if (pair)
-			explicit_bzero(pair, strlen(pair));
+		if (pair.len)
+			explicit_bzero(pair.buf, pair.len);
 		return r;
 	}
 	if (user && password) {

@@ -23,7 +23,10 @@ struct http_policy {
 	size_t ca_pem_len;
 	const char *cert_file; /* client certificate and key, or NULL */
 	const char *key_file;
-	const char *tls_host; /* the host:port that certificates and CAs above are for */
+	const char *tls_host;       /* the host:port that certificates and CAs above are for */
+	bool skip_verify;           /* its certificate is not verified; other hosts' are */
+	const struct strv *headers; /* "Name: value" for every request to it, or NULL */
+	const char *proxy; /* URL, "" for none, NULL: by the environment, loopback without one */
 	const volatile sig_atomic_t *cancel; /* or NULL */
 	const atomic_bool *stop;             /* another thread's request to end, or NULL */
 };

@@ -283,6 +283,10 @@ static void set_tls(struct http *http, const char *origin)
 	/* the registry's own CA and our identity there are no business of other hosts */
 	if (!p->tls_host || strcmp(host, p->tls_host) != 0)
 		return;
+	if (p->skip_verify) {
+		api->easy_setopt(http->handle, CURLOPT_SSL_VERIFYPEER, 0L);
+		api->easy_setopt(http->handle, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
 	if (p->ca_pem) {
 		struct curl_blob blob = { .data = (void *)(uintptr_t)p->ca_pem,
 			                  .len = p->ca_pem_len,
@@ -294,6 +298,53 @@ static void set_tls(struct http *http, const char *origin)
 		api->easy_setopt(http->handle, CURLOPT_SSLCERT, p->cert_file);
 		api->easy_setopt(http->handle, CURLOPT_SSLKEY, p->key_file);
 	}
+}
+
+/* The environment's setting: in lower case, else in upper case. The one for http is not taken in
+ * upper case where a web server may have put a header of its client there (CVE-2016-5385). */
+static const char *proxy_env(const char *lower, const char *upper)
+{
+	const char *value = getenv(lower);
+
+	if (value && *value)
+		return value;
+	if (strcmp(upper, "HTTP_PROXY") == 0 && getenv("REQUEST_METHOD"))
+		return NULL;
+	value = getenv(upper);
+	return value && *value ? value : NULL;
+}
+
+static bool is_loopback_origin(const char *origin)
+{
+	const char *host = strstr(origin, "://") + 3;
+
+	return strncmp(host, "localhost:", 10) == 0 || strncmp(host, "127.", 4) == 0 ||
+	       strncmp(host, "[::1]:", 6) == 0;
+}
+
+/* The proxy for an origin, or NULL. Borrowed. */
+static const char *proxy_of(const struct http_policy *p, const char *origin)
+{
+	const char *proxy;
+
+	if (p->proxy)
+		return *p->proxy ? p->proxy : NULL;
+	if (is_loopback_origin(origin))
+		return NULL;
+	proxy = strncmp(origin, "https:", 6) == 0 ? proxy_env("https_proxy", "HTTPS_PROXY")
+	                                          : proxy_env("http_proxy", "HTTP_PROXY");
+	return proxy ? proxy : proxy_env("all_proxy", "ALL_PROXY");
+}
+
+static void set_proxy(struct http *http, const char *origin)
+{
+	const struct curl_api *api = http->api;
+	const char *proxy = proxy_of(http->policy, origin);
+	const char *except = http->policy->proxy ? NULL : proxy_env("no_proxy", "NO_PROXY");
+
+	/* set even when empty: libcurl would look at the environment by rules of its own */
+	api->easy_setopt(http->handle, CURLOPT_PROXY, proxy ? proxy : "");
+	api->easy_setopt(http->handle, CURLOPT_NOPROXY, except ? except : "");
 }
 
 static struct curl_slist *make_headers(struct http *http, const struct http_request *request,
@@ -333,6 +384,10 @@ static struct curl_slist *make_headers(struct http *http, const struct http_requ
 	list = api->slist_append(list, "Expect:");
 	if (!request->content_type && !request->form)
 		list = api->slist_append(list, "Content-Type:");
+	/* with_authorization: it is the registry that is spoken to */
+	for (size_t i = 0;
+	     http->policy->headers && with_authorization && i < http->policy->headers->len; i++)
+		list = api->slist_append(list, http->policy->headers->items[i]);
 	return list;
 }
 
@@ -392,6 +447,7 @@ static void set_options(struct exchange *x, const char *url, const char *origin,
 		set_body(x);
 	}
 	set_tls(x->http, origin);
+	set_proxy(x->http, origin);
 }
 
 static bool is_connected(struct http *http)
@@ -438,9 +494,13 @@ static int curl_failed(struct exchange *x, CURLcode code, const char *origin, co
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		r->is_unreachable = true;
 		return err_set(err, E_NETWORK, "the proxy's name is not known: %s", why);
+	case CURLE_PROXY:
+		r->is_unreachable = true;
+		return err_set(err, E_NETWORK, "registry '%s': the proxy refuses: %s", host, why);
 	case CURLE_COULDNT_CONNECT:
 		r->is_unreachable = true;
-		err_set(err, E_NETWORK, "registry '%s' cannot be reached: %s", host, why);
+		err_set(err, E_NETWORK, "registry '%s' cannot be reached%s: %s", host,
+		        proxy_of(x->http->policy, origin) ? " through the proxy" : "", why);
 		return err_hint(err, "is it running, and is the network up?");
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_ISSUER_ERROR:

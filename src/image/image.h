@@ -47,6 +47,7 @@ enum image_stage {
 	IMAGE_STAGE_IMPORT,      /* downloaded (or read); being finished and made durable */
 	IMAGE_STAGE_EXISTS,      /* was there already */
 	IMAGE_STAGE_DONE,
+	IMAGE_STAGE_MIRROR, /* id, a host, did not serve it: text says why; the next one is asked */
 	IMAGE_STAGE_MAX
 };
 

@@ -12,6 +12,23 @@
 
 #define AUTH_FILE_MAX (4u << 20)
 
+/* What registries.conf says of it: not blocked, and whether TLS is to be insisted on. */
+static int by_registries(const struct login *login, int *tls_verify, struct err *err)
+{
+	AUTO_FREE char *name = xasprintf("%s/x", login->domain);
+	AUTO_REGISTRIES registries = REGISTRIES_INIT;
+	const struct registry_entry *entry;
+	AUTO_REF ref = IMAGE_REF_INIT;
+
+	if (image_ref_parse(name, &ref, err) < 0 || registries_load(&registries, err) < 0 ||
+	    registries_check_blocked(&registries, &ref, err) < 0)
+		return -1;
+	entry = registries_find(&registries, &ref);
+	if (*tls_verify < 0 && entry && entry->insecure)
+		*tls_verify = 0;
+	return 0;
+}
+
 int registry_login(const struct login *login, struct err *err)
 {
 	AUTO_FREE char *pair = xasprintf("%s:%s", login->user, login->password);
@@ -21,8 +38,10 @@ int registry_login(const struct login *login, struct err *err)
 		                            .cancel = login->cancel };
 	struct registry *reg = NULL;
 	struct http http = { 0 };
-	int r = registry_new(login->domain, "", &options, &reg, err);
+	int r = by_registries(login, &options.tls_verify, err);
 
+	if (r == 0)
+		r = registry_new(login->domain, "", &options, &reg, err);
 	if (r == 0)
 		r = http_init(&http, registry_policy(reg), err);
 	if (r == 0)

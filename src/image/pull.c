@@ -48,6 +48,7 @@ struct pull {
 	struct platform platform;
 	char *name; /* whole */
 	char *repo;
+	const struct endpoint *endpoint; /* the one being tried */
 	struct registry *reg;
 	struct http http;
 	struct lease lease;
@@ -61,19 +62,29 @@ struct pull {
 	uint64_t *layer_sizes;
 };
 
-static void pull_done(struct pull *p)
+/* What came from one endpoint. */
+static void pull_reset(struct pull *p)
 {
 	http_done(&p->http);
-	registry_free(p->reg);
+	registry_free(TAKE_PTR(p->reg));
 	for (size_t i = 0; i < p->n_documents; i++)
 		free(p->documents[i].text);
-	free(p->documents);
+	free(TAKE_PTR(p->documents));
+	p->n_documents = 0;
 	manifest_done(&p->manifest);
+	p->manifest = MANIFEST_INIT;
 	image_config_done(&p->config);
+	p->config = IMAGE_CONFIG_INIT;
+	free(TAKE_PTR(p->layer_sizes));
+	atomic_store(&p->stop, false);
+}
+
+static void pull_done(struct pull *p)
+{
+	pull_reset(p);
 	image_ref_done(&p->ref);
 	free(p->name);
 	free(p->repo);
-	free(p->layer_sizes);
 }
 
 /* --- what is there already --- */
@@ -308,14 +319,15 @@ static int open_registry(struct pull *p, struct err *err)
 		                            .cert_dir = o->cert_dir,
 		                            .max_retries = o->max_retries,
 		                            .cancel = o->cancel,
-		                            .stop = &p->stop };
+		                            .stop = &p->stop,
+		                            .endpoint = p->endpoint };
 
 	if (registry_new(p->ref.domain, p->ref.path, &options, &p->reg, err) < 0)
 		return -1;
 	return http_init(&p->http, registry_policy(p->reg), err);
 }
 
-static int pull_from_registry(struct pull *p, struct pull_result *ret, struct err *err)
+static int pull_from_endpoint(struct pull *p, struct pull_result *ret, struct err *err)
 {
 	AUTO_FREE char *reference =
 		xstrdup(p->ref.has_digest ? digest_format(&p->ref.digest).s : p->ref.tag);
@@ -332,7 +344,7 @@ static int pull_from_registry(struct pull *p, struct pull_result *ret, struct er
 	if (r != 0)
 		return r < 0 ? -1 : 0;
 	if (descend(p, err) < 0 || get_config(p, err) < 0 ||
-	    lease_begin(p->store, &p->lease, err) < 0)
+	    (p->lease.fd < 0 && lease_begin(p->store, &p->lease, err) < 0))
 		return -1;
 	if (lease_content(p, err) < 0 || get_layers(p, &fetched, err) < 0 ||
 	    image_cancelled(p->options->cancel, err) < 0 || measure_layers(p, err) < 0 ||
@@ -343,6 +355,53 @@ static int pull_from_registry(struct pull *p, struct pull_result *ret, struct er
 	ret->digest = p->target;
 	ret->changed = true;
 	return 0;
+}
+
+/* Whether another place may do better. */
+static bool is_hopeless(const struct err *err)
+{
+	return err->code == E_INTERRUPTED || err->code == E_NO_SPACE || err->code == E_PERM ||
+	       err->code == E_INTERNAL;
+}
+
+/* From the first endpoint that can serve it whole. What failed before is told on the way, and again
+ * at the end when nothing helped. */
+static int pull_from_registry(struct pull *p, struct pull_result *ret, struct err *err)
+{
+	AUTO_REGISTRIES registries = REGISTRIES_INIT;
+	AUTO_BUF failed = STRBUF_INIT;
+	struct endpoint *list = NULL;
+	size_t n = 0;
+	int r = -1;
+
+	if (registries_load(&registries, err) < 0 ||
+	    endpoints_find(&registries, &p->ref,
+	                   p->ref.has_digest ? ENDPOINT_PULL : ENDPOINT_RESOLVE, &list, &n,
+	                   err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		p->endpoint = &list[i];
+		pull_reset(p);
+		*err = ERR_INIT;
+		r = pull_from_endpoint(p, ret, err);
+		if (r == 0 || is_hopeless(err) || i + 1 == n)
+			break;
+		image_report(p->options->progress, IMAGE_STAGE_MIRROR, list[i].domain, 0, 0,
+		             err->msg);
+		strbuf_addf(&failed, "%s%s", failed.len ? "; " : "", err->msg);
+	}
+	if (r < 0 && failed.len && !is_hopeless(err)) {
+		struct err last = *err;
+
+		err_set(err, last.code, "%.400s (before that, mirrors: %.500s)", last.msg,
+		        failed.buf);
+		err->sys = last.sys;
+		memcpy(err->hint, last.hint, sizeof(err->hint));
+	}
+	p->endpoint = NULL;
+	pull_reset(p);
+	endpoints_free(list, n);
+	return r;
 }
 
 static int prepare(struct pull *p, struct err *err)

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "image/image-internal.h"
+#include "image/registries.h"
 
 int db_digest(const struct db_stmt *st, int column, struct digest *ret, struct err *err)
 {
@@ -85,6 +86,31 @@ static int find_by_id(struct image_store *store, const char *prefix, char **ret_
 	return 1;
 }
 
+/* A short name that is not docker.io's may be an alias, or one of a search registry: looked up only
+ * now, since the files that say so cost time. Return 1 when found. */
+static int find_short_name(struct image_store *store, const char *name, char **ret_id,
+                           struct err *err)
+{
+	AUTO_REGISTRIES registries = REGISTRIES_INIT;
+	AUTO_SHORT_NAMES names = SHORT_NAMES_INIT;
+
+	/* what cannot be resolved is not here; who pulls is told why */
+	if (!is_short_name(name) || registries_load(&registries, ERR_IGNORE) < 0 ||
+	    short_names_resolve(&registries, name, true, &names, ERR_IGNORE) < 0)
+		return 0;
+	for (size_t i = 0; i < names.names.len; i++) {
+		AUTO_REF ref = IMAGE_REF_INIT;
+		int r;
+
+		if (image_ref_parse(names.names.items[i], &ref, ERR_IGNORE) < 0)
+			continue;
+		r = find_by_ref(store, &ref, ret_id, err);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
 int image_resolve_id(struct image_store *store, const char *name, char **ret_id, struct err *err)
 {
 	AUTO_REF ref = IMAGE_REF_INIT;
@@ -104,6 +130,8 @@ int image_resolve_id(struct image_store *store, const char *name, char **ret_id,
 	}
 	if (r == 0 && is_id)
 		r = find_by_id(store, prefix, ret_id, err);
+	if (r == 0)
+		r = find_short_name(store, name, ret_id, err);
 	if (r == 0)
 		return not_found(name, err);
 	return r < 0 ? -1 : 0;

@@ -5,6 +5,7 @@
  * by all threads that hold the registry; each brings its own connection (struct http). */
 #pragma once
 #include "image/creds-internal.h"
+#include "image/endpoint-internal.h"
 #include "image/http-internal.h"
 #include "oci/descriptor.h"
 #include <pthread.h>
@@ -17,12 +18,14 @@ struct registry_options {
 	int max_retries;
 	const volatile sig_atomic_t *cancel;
 	const atomic_bool *stop;
-	bool push;                     /* ask for the right to push, too */
-	const struct strv *mount_from; /* repositories there that blobs may come from; or NULL */
+	bool push;                       /* ask for the right to push, too */
+	const struct strv *mount_from;   /* repositories there that blobs may come from; or NULL */
+	const struct endpoint *endpoint; /* where to go instead of the domain itself; or NULL */
 };
 
 struct registry;
-/* domain, path: of the reference. Reads credentials and certificates; no network yet. */
+/* domain, path: of the reference. Reads credentials and certificates; no network yet.
+ * With an endpoint on another domain, options->creds are not for it and are not sent there. */
 int registry_new(const char *domain, const char *path, const struct registry_options *options,
                  struct registry **ret, struct err *err);
 void registry_free(struct registry *reg);

@@ -8,6 +8,7 @@
 #include "oci/manifest.h"
 #include "oci/ref.h"
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +31,10 @@ struct registry {
 	char *domain; /* as in references */
 	char *host;   /* HOST[:PORT] that is spoken to */
 	char *path;
+	char *root_url; /* of hosts.toml: "https://HOST/v2"; or NULL */
+	char *query;    /* "ns=...", or "" */
+	struct strv headers;
+	char *proxy;
 	bool may_http;
 	int max_retries;
 	struct creds creds;
@@ -136,19 +141,71 @@ static int read_certs(struct registry *reg, const char *cert_dir, struct err *er
 	return 0;
 }
 
-/* HOST:PORT as http.c writes an https origin. */
-static char *with_port(const char *host)
+/* HOST:PORT as http.c writes an origin, in lower case. */
+static char *with_port(const char *host, bool is_http)
 {
 	const char *end = host[0] == '[' ? strchr(host, ']') : host;
-	AUTO_FREE char *s = strchr(end, ':') ? xstrdup(host) : xasprintf("%s:443", host);
+	char *s = strchr(end ? end : host, ':') ? xstrdup(host)
+	                                        : xasprintf("%s:%d", host, is_http ? 80 : 443);
 
-	return TAKE_PTR(s);
+	for (char *c = s; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	return s;
+}
+
+static int add_ca(struct registry *reg, const char *file, struct err *err)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len;
+
+	if (file_read_at(AT_FDCWD, file, CERT_MAX, &text, &len, err) < 0)
+		return err_ctx(err, "CA of '%s'", reg->domain);
+	strbuf_add(&reg->ca_pem, text, len);
+	strbuf_addc(&reg->ca_pem, '\n');
+	return 0;
+}
+
+/* What hosts.toml says of it. */
+static int take_endpoint(struct registry *reg, const struct endpoint *e, struct err *err)
+{
+	bool is_http = e->root_url && strncmp(e->root_url, "http:", 5) == 0;
+
+	reg->root_url = xstrdup_null(e->root_url);
+	if (reg->root_url)
+		reg->scheme = is_http ? SCHEME_HTTP : SCHEME_HTTPS;
+	if (e->namespace) {
+		AUTO_FREE char *name = http_escape(e->namespace);
+
+		free(reg->query);
+		reg->query = xasprintf("ns=%s", name);
+	}
+	strv_add_all(&reg->headers, e->headers.items);
+	reg->policy.headers = reg->headers.len ? &reg->headers : NULL;
+	reg->policy.skip_verify = e->skip_verify;
+	for (size_t i = 0; i < e->ca_files.len; i++)
+		if (add_ca(reg, e->ca_files.items[i], err) < 0)
+			return -1;
+	reg->cert_file = xstrdup_null(e->cert_file);
+	reg->key_file = xstrdup_null(e->key_file);
+	return 0;
+}
+
+static int find_credentials(struct registry *reg, const struct registry_options *options,
+                            bool is_elsewhere, struct err *err)
+{
+	if (options->creds && *options->creds && !is_elsewhere)
+		return creds_parse(options->creds, &reg->creds, err);
+	return creds_find(options->authfile, reg->domain, reg->path, &reg->creds, err);
 }
 
 int registry_new(const char *domain, const char *path, const struct registry_options *options,
                  struct registry **ret, struct err *err)
 {
 	AUTO(registry_freep) struct registry *reg = xcalloc(1, sizeof(*reg));
+	const struct endpoint *e = options->endpoint;
+	const char *where = e ? e->domain : domain;
+	/* what the command line says of TLS wins over what files say */
+	int tls_verify = options->tls_verify < 0 && e && e->insecure ? 0 : options->tls_verify;
 
 	pthread_mutex_init(&reg->lock, NULL);
 	throttle_init(&reg->throttle);
@@ -156,26 +213,27 @@ int registry_new(const char *domain, const char *path, const struct registry_opt
 	if (options->mount_from)
 		strv_add_all(&reg->mount_from, options->mount_from->items);
 	reg->ca_pem = STRBUF_INIT;
-	reg->domain = xstrdup(domain);
-	reg->host = xstrdup(strcmp(domain, REF_DEFAULT_DOMAIN) == 0 ? DOCKER_HOST : domain);
-	reg->path = xstrdup(path);
-	reg->tls_host = with_port(reg->host);
+	reg->domain = xstrdup(where);
+	reg->host = xstrdup(strcmp(where, REF_DEFAULT_DOMAIN) == 0 ? DOCKER_HOST : where);
+	reg->path = xstrdup(e ? e->path : path);
+	reg->query = xstrdup("");
+	reg->tls_host =
+		with_port(reg->host, e && e->root_url && strncmp(e->root_url, "http:", 5) == 0);
 	reg->max_retries = options->max_retries < 0    ? 0
 	                   : options->max_retries == 0 ? RETRIES_DEFAULT
 	                                               : options->max_retries;
-	reg->may_http =
-		options->tls_verify == 0 || (options->tls_verify < 0 && is_loopback(domain));
-	reg->policy = (struct http_policy){ .insecure = options->tls_verify == 0,
+	reg->may_http = tls_verify == 0 || (tls_verify < 0 && is_loopback(where));
+	reg->policy = (struct http_policy){ .insecure = tls_verify == 0,
 		                            .tls_host = reg->tls_host,
 		                            .cancel = options->cancel,
 		                            .stop = options->stop };
-	if (options->creds && *options->creds) {
-		if (creds_parse(options->creds, &reg->creds, err) < 0)
-			return -1;
-	} else if (creds_find(options->authfile, domain, path, &reg->creds, err) < 0) {
+	if (e && take_endpoint(reg, e, err) < 0)
 		return -1;
-	}
-	if (read_certs(reg, options->cert_dir, err) < 0)
+	if (proxy_find(reg->domain, reg->path, &reg->proxy, err) < 0)
+		return -1;
+	reg->policy.proxy = reg->proxy;
+	if (find_credentials(reg, options, strcmp(where, domain) != 0, err) < 0 ||
+	    read_certs(reg, options->cert_dir, err) < 0)
 		return -1;
 	*ret = TAKE_PTR(reg);
 	return 0;
@@ -189,6 +247,12 @@ void registry_free(struct registry *reg)
 	free(reg->host);
 	free(reg->path);
 	free(reg->tls_host);
+	free(reg->root_url);
+	free(reg->query);
+	strv_done(&reg->headers);
+	if (reg->proxy)
+		explicit_bzero(reg->proxy, strlen(reg->proxy));
+	free(reg->proxy);
 	free(reg->cert_file);
 	free(reg->key_file);
 	strbuf_done(&reg->ca_pem);
@@ -483,13 +547,19 @@ static const char *scheme_text(enum scheme s)
 /* Caller frees. */
 static char *make_url(const struct registry *reg, enum scheme scheme, const char *at)
 {
+	const char *sep = reg->path[0] ? "/" : "", *query;
+
 	if (strncasecmp(at, "http://", 7) == 0 || strncasecmp(at, "https://", 8) == 0)
 		return xstrdup(at);
 	if (at[0] == '/')
 		return xasprintf("%s://%s%s", scheme_text(scheme), reg->host, at);
+	query = !*reg->query ? "" : strchr(at, '?') ? "&" : "?";
 	/* without a repository: the registry's own address, which tells who may come in */
-	return xasprintf("%s://%s/v2/%s%s%s", scheme_text(scheme), reg->host, reg->path,
-	                 reg->path[0] ? "/" : "", at);
+	if (reg->root_url)
+		return xasprintf("%s/%s%s%s%s%s", reg->root_url, reg->path, sep, at, query,
+		                 reg->query);
+	return xasprintf("%s://%s/v2/%s%s%s%s%s", scheme_text(scheme), reg->host, reg->path, sep,
+	                 at, query, reg->query);
 }
 
 /* Whether the URL is one of the registry's own; a step from https to http is refused. Return -1. */

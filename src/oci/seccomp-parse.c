@@ -74,6 +74,20 @@ static int parse_arg(const struct json *at, struct oci_seccomp_rule *rule, struc
 	return 0;
 }
 
+/* The specification wants an error for an errno that an action has no use for. */
+static int check_errno(const struct json *at, const char *key, enum oci_seccomp_action action,
+                       int64_t errno_ret, struct err *err)
+{
+	struct json value;
+
+	if (errno_ret == OCI_UNSET || action == OCI_SECCOMP_ERRNO || action == OCI_SECCOMP_TRACE)
+		return 0;
+	json_get(at, key, &value);
+	return json_error(err, &value,
+	                  "%s takes no errno: only SCMP_ACT_ERRNO and SCMP_ACT_TRACE do",
+	                  spec_seccomp_actions[action]);
+}
+
 int spec_parse_seccomp_rule(const struct json *at, struct oci_seccomp_rule *rule, struct err *err)
 {
 	struct json list;
@@ -84,6 +98,7 @@ int spec_parse_seccomp_rule(const struct json *at, struct oci_seccomp_rule *rule
 	    json_get_strv(at, "names", &rule->names, err) < 0 ||
 	    spec_parse_seccomp_action(at, "action", &rule->action, err) < 0 ||
 	    spec_get_unsigned(at, "errnoRet", 4095, &rule->errno_ret, err) < 0 ||
+	    check_errno(at, "errnoRet", rule->action, rule->errno_ret, err) < 0 ||
 	    spec_open_list(at, "args", &list, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
@@ -119,6 +134,7 @@ int spec_parse_seccomp(const struct json *at, struct oci_seccomp *s, struct err 
 	s->present = true;
 	if (spec_parse_seccomp_action(at, "defaultAction", &s->default_action, err) < 0 ||
 	    spec_get_unsigned(at, "defaultErrnoRet", 4095, &s->default_errno_ret, err) < 0 ||
+	    check_errno(at, "defaultErrnoRet", s->default_action, s->default_errno_ret, err) < 0 ||
 	    json_get_strv(at, "architectures", &s->architectures, err) < 0 ||
 	    json_get_strv(at, "flags", &s->flags, err) < 0 ||
 	    spec_get_str(at, "listenerPath", &s->listener_path, err) < 0 ||

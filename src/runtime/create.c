@@ -480,7 +480,7 @@ int runtime_start(int state_root_fd, const char *id, int start_fd, struct err *e
 		return r < 0 ? -1
 		             : err_set(err, E_STATE, "container '%s' is not in the state 'created'",
 		                       id);
-	r = sync_receive(fd, NULL, err);
+	r = sync_wait_exec(fd, &(struct exec_wait){ state_root_fd, id, 0 }, err);
 	unlinkat(dir, "start", 0);
 	if (r < 0)
 		return -1;

@@ -107,6 +107,7 @@ static int prepare(struct exec *e, struct err *err)
 	e->ctx.process = a->process;
 	e->ctx.filter = e->filter;
 	e->ctx.landlock = spec->linux_.landlock.present ? &spec->linux_.landlock : NULL;
+	e->ctx.seccomp = &spec->linux_.seccomp;
 	e->ctx.preserve_fds = a->preserve_fds;
 	e->ctx.limits_by_caller = e->state.namespaces & CLONE_NEWUSER;
 	if (!e->state.cgroup_path)
@@ -263,6 +264,7 @@ static int take_console(struct exec *e, int fd, struct err *err)
 static int converse(struct exec *e, struct err *err)
 {
 	unsigned born_into = e->cgroup.fds[CGROUP_UNIFIED] >= 0 ? CGROUP_BIT(CGROUP_UNIFIED) : 0;
+	const struct exec_wait wait = { e->args->state_root_fd, e->args->id, e->pid };
 
 	if (cgroup_attach_in(&e->cgroup, e->cgroup.joined & ~born_into, e->pid, err) < 0)
 		return -1;
@@ -287,7 +289,7 @@ static int converse(struct exec *e, struct err *err)
 		return -1;
 	if (sync_tell(e->sync_fd, 's', err) < 0)
 		return -1;
-	return sync_receive(e->sync_fd, NULL, err) < 0 ? -1 : 0;
+	return sync_wait_exec(e->sync_fd, &wait, err);
 }
 
 static int run(struct exec *e, struct err *err)

@@ -289,6 +289,7 @@ static int init_run(struct runtime_sandbox *s, struct err *err)
 		.filter_len = s->plan.filter_len,
 		.filter_flags = s->plan.filter_flags,
 		.landlock = s->spec->linux_.landlock.present ? &s->spec->linux_.landlock : NULL,
+		.seccomp = &s->spec->linux_.seccomp,
 		.preserve_fds = s->args->preserve_fds,
 		.listen_fds = s->args->listen_fds,
 		.limits_by_caller = s->spec->linux_.ns[OCI_NS_USER].wanted,

@@ -12,6 +12,8 @@
  *   'd' the state is written          ----->   (not with START_BY_FD) waits at the start socket
  *   's' start                         ----->   (START_BY_FD; else by the start socket, which
  *                                              answers 'k') executes
+ *                                   <-----   'n' the seccomp listener, for its agent (only with
+ * 'n' the agent has it              ----->       SCMP_ACT_NOTIFY: seccomp-notify.c)
  * At any time the new process may send 'e' and a struct err, and end. An execve that fails is an
  * 'x', errno and the path (stage/stage.c); one that succeeds closes the socket. */
 #pragma once
@@ -85,6 +87,7 @@ struct process_context {
 	unsigned filter_flags;
 	const struct oci_landlock *landlock; /* NULL: none */
 	int landlock_fd;                     /* opened by process_prepare(); -1: none */
+	const struct oci_seccomp *seccomp; /* who gets the listener */
 	unsigned preserve_fds, listen_fds;
 	/* In a new user namespace the process cannot raise its limits; the caller may. */
 	bool limits_by_caller;
@@ -109,6 +112,16 @@ int process_personality(const struct oci_linux *l, struct err *err);
  * kernel has none of it, and best effort is enough. */
 int landlock_prepare(const struct oci_landlock *l, int *ret_fd, struct err *err);
 int landlock_apply(const struct oci_landlock *l, int fd, struct err *err);
+/* seccomp-notify.c: install a filter with SCMP_ACT_NOTIFY, and give its listener to the agent. */
+int seccomp_notify_install(const struct process_context *c, const struct sock_fprog *prog,
+                           int report_fd, struct err *err);
+struct exec_wait {
+	int state_root_fd;
+	const char *id;
+	pid_t exec_pid; /* 0: the container's first process */
+};
+/* The caller's last step: until the program is executed, or could not be. */
+int sync_wait_exec(int sync_fd, const struct exec_wait *w, struct err *err);
 
 /* stage.c: the sealed program between the runtime and the container's (CVE-2019-5736). */
 int stage_open(struct err *err); /* its descriptor, or -1 */

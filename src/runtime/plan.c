@@ -10,6 +10,9 @@
 #include "sys/cgroup.h"
 #include "sys/seccomp.h"
 
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#	define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1u << 5)
+#endif
 #ifndef CLONE_NEWTIME
 #	define CLONE_NEWTIME 0x00000080
 #endif
@@ -25,6 +28,7 @@ static const struct { const char *name; unsigned flag; } filter_flags[] = {
 	{ "SECCOMP_FILTER_FLAG_TSYNC", 0 }, /* one thread: nothing to synchronise */
 	{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
 	{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+	{ "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
 };
 /* clang-format on */
 
@@ -199,24 +203,43 @@ static int seccomp_flags(const struct oci_seccomp *s, unsigned *ret, struct err 
 			if (strcmp(s->flags.items[i], filter_flags[j].name) == 0)
 				break;
 		if (j == ARRAY_LEN(filter_flags))
-			return err_set(err, E_UNSUPPORTED,
-			               "linux.seccomp.flags[%zu]: '%s' is not "
-			               "supported",
+			return err_set(err, E_INVALID,
+			               "linux.seccomp.flags[%zu]: '%s' is not a flag of seccomp(2)",
 			               i, s->flags.items[i]);
 		*ret |= filter_flags[j].flag;
 	}
 	return 0;
 }
 
-static int seccomp_is_supported(const struct oci_seccomp *s, struct err *err)
+/* With SCMP_ACT_NOTIFY somebody has to answer; without it listenerPath means nothing. */
+static int seccomp_listener(const struct oci_seccomp *s, unsigned *flags, struct err *err)
 {
-	bool notify = s->default_action == OCI_SECCOMP_NOTIFY || s->listener_path;
+	bool notify = s->default_action == OCI_SECCOMP_NOTIFY;
 
 	for (size_t i = 0; i < s->n_rules; i++)
 		notify |= s->rules[i].action == OCI_SECCOMP_NOTIFY;
-	if (notify)
-		return err_set(err, E_UNSUPPORTED,
-		               "linux.seccomp: SCMP_ACT_NOTIFY and listenerPath are not supported");
+	if (!notify) {
+		*flags &= ~SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+		return 0;
+	}
+	if (!s->listener_path || !*s->listener_path)
+		return err_set(err, E_INVALID,
+		               "linux.seccomp.listenerPath: is missing, and SCMP_ACT_NOTIFY needs "
+		               "a socket to send to");
+	*flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	return 0;
+}
+
+static int seccomp_archs(const struct oci_seccomp *s, unsigned *ret, struct err *err)
+{
+	for (size_t i = 0; i < s->architectures.len; i++) {
+		if (!seccomp_arch_is_known(s->architectures.items[i]))
+			return err_set(err, E_INVALID,
+			               "linux.seccomp.architectures[%zu]: '%s' is not an "
+			               "architecture such as SCMP_ARCH_X86_64",
+			               i, s->architectures.items[i]);
+		*ret |= seccomp_arch_by_name(s->architectures.items[i]);
+	}
 	return 0;
 }
 
@@ -239,10 +262,9 @@ int plan_seccomp(const struct oci_seccomp *s, struct sock_filter **ret, unsigned
 	AUTO_FREE struct seccomp_cond *conds = NULL;
 	size_t n_conds = 0;
 
-	if (seccomp_flags(s, ret_flags, err) < 0 || seccomp_is_supported(s, err) < 0)
+	if (seccomp_flags(s, ret_flags, err) < 0 || seccomp_listener(s, ret_flags, err) < 0 ||
+	    seccomp_archs(s, &policy.archs, err) < 0)
 		return -1;
-	for (size_t i = 0; i < s->architectures.len; i++)
-		policy.archs |= seccomp_arch_by_name(s->architectures.items[i]);
 	for (size_t i = 0; i < s->n_rules; i++)
 		n_conds += s->rules[i].n_args;
 	conds = xcalloc(n_conds + 1, sizeof(*conds));

@@ -282,12 +282,14 @@ int process_personality(const struct oci_linux *l, struct err *err)
 	return 0;
 }
 
-static int apply_filter(struct process_context *c, struct err *err)
+static int apply_filter(struct process_context *c, int report_fd, struct err *err)
 {
 	struct sock_fprog prog = { .len = c->filter_len, .filter = (void *)c->filter };
 
 	if (!c->filter)
 		return 0;
+	if (c->filter_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+		return seccomp_notify_install(c, &prog, report_fd, err);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, c->filter_flags, &prog) < 0)
 		return err_sys(err, errno, "linux.seccomp: install the filter");
 	return 0;
@@ -329,7 +331,7 @@ int process_execute(struct process_context *c, int report_fd, struct err *err)
 	if (c->landlock && c->landlock_fd >= 0 &&
 	    landlock_apply(c->landlock, c->landlock_fd, err) < 0)
 		return -1;
-	if (apply_filter(c, err) < 0)
+	if (apply_filter(c, report_fd, err) < 0)
 		return -1;
 	stage_exec(c->stage_fd, argv, p->env.items);
 	r = errno;

@@ -10,6 +10,15 @@ struct syscall_nr {
 	int nr;
 };
 
+/* The tables of one machine are in the program; the unit tests ask for the other one, too. */
+#ifndef SECCOMP_GENERIC_TABLE
+#	if defined(__aarch64__) || defined(__riscv)
+#		define SECCOMP_GENERIC_TABLE 1
+#	else
+#		define SECCOMP_GENERIC_TABLE 0
+#	endif
+#endif
+
 #include "syscalls.inc"
 
 /* Calls that the kernel headers of the build machine may not know yet. Since 5.1 a new call has the
@@ -47,6 +56,7 @@ int seccomp_syscall_number(enum seccomp_arch arch, const char *name)
 	int nr = -1;
 
 	switch (arch) {
+#if defined(__x86_64__)
 	case SECCOMP_ARCH_X86_64:
 		nr = lookup(syscalls_x86_64, ARRAY_LEN(syscalls_x86_64), name);
 		break;
@@ -55,6 +65,18 @@ int seccomp_syscall_number(enum seccomp_arch arch, const char *name)
 		break;
 	case SECCOMP_ARCH_X86:
 		nr = lookup(syscalls_i386, ARRAY_LEN(syscalls_i386), name);
+		break;
+#else
+	case SECCOMP_ARCH_X86_64:
+	case SECCOMP_ARCH_X32:
+	case SECCOMP_ARCH_X86:
+		break;
+#endif
+	case SECCOMP_ARCH_AARCH64:
+	case SECCOMP_ARCH_RISCV64:
+#if SECCOMP_GENERIC_TABLE
+		nr = lookup(syscalls_generic, ARRAY_LEN(syscalls_generic), name);
+#endif
 		break;
 	}
 	for (size_t i = 0; nr < 0 && i < ARRAY_LEN(syscalls_new); i++)
@@ -71,7 +93,30 @@ unsigned seccomp_arch_by_name(const char *name)
 		return SECCOMP_ARCH_X32;
 	if (!strcmp(name, "SCMP_ARCH_X86"))
 		return SECCOMP_ARCH_X86;
+#if SECCOMP_GENERIC_TABLE
+	if (!strcmp(name, "SCMP_ARCH_AARCH64"))
+		return SECCOMP_ARCH_AARCH64;
+	if (!strcmp(name, "SCMP_ARCH_RISCV64"))
+		return SECCOMP_ARCH_RISCV64;
+#endif
 	return 0;
+}
+
+const char *const seccomp_arch_names[] = {
+	"SCMP_ARCH_X86",     "SCMP_ARCH_X86_64",   "SCMP_ARCH_X32",         "SCMP_ARCH_ARM",
+	"SCMP_ARCH_AARCH64", "SCMP_ARCH_MIPS",     "SCMP_ARCH_MIPS64",      "SCMP_ARCH_MIPS64N32",
+	"SCMP_ARCH_MIPSEL",  "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC",
+	"SCMP_ARCH_PPC64",   "SCMP_ARCH_PPC64LE",  "SCMP_ARCH_S390",        "SCMP_ARCH_S390X",
+	"SCMP_ARCH_PARISC",  "SCMP_ARCH_PARISC64", "SCMP_ARCH_RISCV64",     "SCMP_ARCH_LOONGARCH64",
+	"SCMP_ARCH_M68K",    "SCMP_ARCH_SH",       "SCMP_ARCH_SHEB",        NULL,
+};
+
+bool seccomp_arch_is_known(const char *name)
+{
+	for (const char *const *n = seccomp_arch_names; *n; n++)
+		if (!strcmp(*n, name))
+			return true;
+	return false;
 }
 
 static void add_rule(struct call_rules *call, const struct seccomp_cond *conds, size_t n,
@@ -165,15 +210,18 @@ void call_table_init(struct call_table *t, const struct seccomp_policy *p, enum 
 	struct call_rules *by_nr = xcalloc(MAX_NR, sizeof(*by_nr));
 	bool used[MAX_NR] = { false };
 
+	t->highest = -1;
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct seccomp_rule *rule = &p->rules[i];
 
-		if (rule->action == p->default_action)
-			continue;
 		for (size_t j = 0; j < rule->names->len; j++) {
 			int nr = seccomp_syscall_number(arch, rule->names->items[j]);
 
 			if (nr < 0 || nr >= MAX_NR)
+				continue;
+			if (nr > t->highest)
+				t->highest = nr;
+			if (rule->action == p->default_action)
 				continue;
 			used[nr] = true;
 			by_nr[nr].nr = (uint32_t)nr;

@@ -21,6 +21,7 @@ struct call_rules {
 struct call_table {
 	struct call_rules *calls; /* sorted by nr, each nr once */
 	size_t n_calls;
+	int highest; /* number that the policy names, in whatever rule; -1: none */
 };
 
 void call_table_init(struct call_table *t, const struct seccomp_policy *p, enum seccomp_arch arch);

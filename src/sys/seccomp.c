@@ -172,9 +172,12 @@ static void add_range(struct range **ranges, size_t *n, struct range r)
 		VEC_PUSH(*ranges, *n, r);
 }
 
-static bool is_errno(uint32_t action)
+/* A tracer is trusted to know new calls by itself. */
+static bool lets_calls_happen(uint32_t action)
 {
-	return (action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
+	uint32_t kind = action & SECCOMP_RET_ACTION_FULL;
+
+	return kind == SECCOMP_RET_ALLOW || kind == SECCOMP_RET_LOG || kind == SECCOMP_RET_TRACE;
 }
 
 /* The tree for one table of numbers: [base, last]. */
@@ -198,8 +201,14 @@ static void emit_calls(struct code *c, const struct seccomp_policy *p, const str
 		                          call->n_rules ? call : NULL });
 		next = nr + 1;
 	}
-	if (is_errno(p->default_action) && t->n_calls)
+	if (!lets_calls_happen(p->default_action) && t->highest >= 0) {
 		beyond = SECCOMP_RET_ERRNO | ENOSYS;
+		if (base + (uint32_t)t->highest >= next)
+			add_range(&ranges, &n,
+			          (struct range){ next, base + (uint32_t)t->highest,
+			                          p->default_action, NULL });
+		next = base + (uint32_t)t->highest + 1;
+	}
 	add_range(&ranges, &n, (struct range){ next, last, beyond, NULL });
 	emit_tree(c, ranges, n);
 	free(ranges);
@@ -240,18 +249,29 @@ static void emit_x86_64(struct code *c, const struct seccomp_policy *p)
 	free(lower.insns);
 }
 
-static void emit_i386(struct code *c, const struct seccomp_policy *p)
+static void emit_arch(struct code *c, const struct seccomp_policy *p, enum seccomp_arch arch,
+                      uint32_t audit)
 {
 	struct call_table calls = { 0 };
 	struct code section = { 0 };
 
-	call_table_init(&calls, p, SECCOMP_ARCH_X86);
+	call_table_init(&calls, p, arch);
 	emit_load(&section, offsetof(struct seccomp_data, nr));
 	emit_calls(&section, p, &calls, 0, UINT32_MAX);
-	emit_section(c, AUDIT_ARCH_I386, &section);
+	emit_section(c, audit, &section);
 	call_table_done(&calls);
 	free(section.insns);
 }
+
+#if defined(__x86_64__)
+#	define NATIVE SECCOMP_ARCH_X86_64
+#elif defined(__aarch64__)
+#	define NATIVE SECCOMP_ARCH_AARCH64
+#elif defined(__riscv)
+#	define NATIVE SECCOMP_ARCH_RISCV64
+#else
+#	error "seccomp.c: add this machine's table of system calls"
+#endif
 
 static int check_arguments(const struct seccomp_policy *policy, struct err *err)
 {
@@ -268,13 +288,19 @@ static int check_arguments(const struct seccomp_policy *policy, struct err *err)
 int seccomp_compile(const struct seccomp_policy *policy, struct sock_filter **ret,
                     unsigned short *ret_len, struct err *err)
 {
+	unsigned archs = policy->archs | NATIVE;
 	struct code code = { 0 };
 
 	if (check_arguments(policy, err) < 0)
 		return -1;
-	emit_x86_64(&code, policy);
-	if (policy->archs & SECCOMP_ARCH_X86)
-		emit_i386(&code, policy);
+	if (archs & (SECCOMP_ARCH_X86_64 | SECCOMP_ARCH_X32))
+		emit_x86_64(&code, policy);
+	if (archs & SECCOMP_ARCH_X86)
+		emit_arch(&code, policy, SECCOMP_ARCH_X86, AUDIT_ARCH_I386);
+	if (archs & SECCOMP_ARCH_AARCH64)
+		emit_arch(&code, policy, SECCOMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64);
+	if (archs & SECCOMP_ARCH_RISCV64)
+		emit_arch(&code, policy, SECCOMP_ARCH_RISCV64, AUDIT_ARCH_RISCV64);
 	emit_ret(&code, SECCOMP_RET_KILL_THREAD);
 	if (code.len > BPF_MAXINSNS) {
 		free(code.insns);

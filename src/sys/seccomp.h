@@ -12,8 +12,8 @@
  * - conditions on the same argument twice in one rule are alternatives: each becomes a rule;
  * - a rule whose action equals the default action is skipped;
  * - a call that no rule names gets the default action, but one that is newer than every call the
- * policy names gets ENOSYS when the default is an errno (so that libc falls back to the older
- * call);
+ * policy names gets ENOSYS unless the default lets calls happen (so that libc falls back to the
+ * older call);
  * - on i386, what a rule without conditions says about a socket or System V IPC call also holds for
  * it when made through socketcall or ipc, unless the policy names those themselves;
  * - a call made through another architecture than those listed kills the thread. */
@@ -21,12 +21,15 @@
 #include "base/err.h"
 #include "base/strv.h"
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum seccomp_arch {
 	SECCOMP_ARCH_X86_64 = 1u << 0,
 	SECCOMP_ARCH_X32 = 1u << 1,
 	SECCOMP_ARCH_X86 = 1u << 2,
+	SECCOMP_ARCH_AARCH64 = 1u << 3,
+	SECCOMP_ARCH_RISCV64 = 1u << 4,
 };
 
 enum seccomp_op {
@@ -68,3 +71,6 @@ int seccomp_compile(const struct seccomp_policy *policy, struct sock_filter **re
 int seccomp_syscall_number(enum seccomp_arch arch, const char *name);
 /* "SCMP_ARCH_X86_64" to its bit; 0 for another machine's (harmless: never reached here). */
 unsigned seccomp_arch_by_name(const char *name);
+/* The names that the specification knows, of any machine; the last is NULL. */
+extern const char *const seccomp_arch_names[];
+bool seccomp_arch_is_known(const char *name);

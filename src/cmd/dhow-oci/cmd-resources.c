@@ -261,7 +261,7 @@ static void add_linux(struct json_object *root)
 	json_add_bool(o, "enabled", true);
 	add_list(o, "actions",
 	         "SCMP_ACT_ALLOW SCMP_ACT_ERRNO SCMP_ACT_KILL SCMP_ACT_KILL_PROCESS "
-	         "SCMP_ACT_KILL_THREAD SCMP_ACT_LOG SCMP_ACT_TRACE SCMP_ACT_TRAP");
+	         "SCMP_ACT_KILL_THREAD SCMP_ACT_LOG SCMP_ACT_NOTIFY SCMP_ACT_TRACE SCMP_ACT_TRAP");
 	add_list(o, "operators",
 	         "SCMP_CMP_EQ SCMP_CMP_GE SCMP_CMP_GT SCMP_CMP_LE SCMP_CMP_LT "
 	         "SCMP_CMP_MASKED_EQ SCMP_CMP_NE");

@@ -104,6 +104,43 @@ START_TEST(a_call_newer_than_the_policy_gets_enosys)
 }
 END_TEST
 
+START_TEST(a_killing_default_is_no_trap_for_new_calls_either)
+{
+	struct strv v = names("read,openat"), w = names("fchmodat2");
+	struct seccomp_rule rules[] = { { &v, ALLOW, NULL, 0 },
+		                        { &w, SECCOMP_RET_KILL_PROCESS, NULL, 0 } };
+
+	compile(0, SECCOMP_RET_KILL_PROCESS, rules, 1);
+	ck_assert_uint_eq(call("mseal", 0, 0), ENOSYS_RET);
+	free(prog);
+	/* named, if only to have the default: known to the policy, as are those before it */
+	compile(0, SECCOMP_RET_KILL_PROCESS, rules, 2);
+	ck_assert_uint_eq(call("fchmodat2", 0, 0), SECCOMP_RET_KILL_PROCESS);
+	ck_assert_uint_eq(call("clone3", 0, 0), SECCOMP_RET_KILL_PROCESS);
+	ck_assert_uint_eq(call("mseal", 0, 0), ENOSYS_RET);
+	free(prog);
+	/* a tracer decides for itself */
+	compile(0, SECCOMP_RET_TRACE, rules, 1);
+	ck_assert_uint_eq(call("mseal", 0, 0), SECCOMP_RET_TRACE);
+}
+END_TEST
+
+START_TEST(other_machines_have_their_own_numbers)
+{
+	struct strv v = names("read,openat,execve");
+	struct seccomp_rule rules[] = { { &v, ALLOW, NULL, 0 } };
+
+	compile(SECCOMP_ARCH_AARCH64 | SECCOMP_ARCH_RISCV64, EPERM_RET, rules, 1);
+	ck_assert_uint_eq(run(prog, prog_len, AUDIT_ARCH_AARCH64, 63, NULL), ALLOW);
+	ck_assert_uint_eq(run(prog, prog_len, AUDIT_ARCH_AARCH64, 56, NULL), ALLOW);
+	ck_assert_uint_eq(run(prog, prog_len, AUDIT_ARCH_RISCV64, 221, NULL), ALLOW);
+	ck_assert_uint_eq(run(prog, prog_len, AUDIT_ARCH_AARCH64, 0, NULL), EPERM_RET);
+	ck_assert_uint_eq(run(prog, prog_len, AUDIT_ARCH_AARCH64, 435, NULL), ENOSYS_RET);
+	ck_assert_int_eq(seccomp_syscall_number(SECCOMP_ARCH_AARCH64, "fcntl"), 25);
+	ck_assert_int_eq(seccomp_syscall_number(SECCOMP_ARCH_AARCH64, "open"), -1);
+}
+END_TEST
+
 START_TEST(what_is_forbidden_stays_so_through_socketcall_and_ipc)
 {
 	struct strv v = names("socket,shmget"), w = names("socketcall");
@@ -278,6 +315,7 @@ END_TEST
 
 TEST_MAIN("seccomp", a_listed_call_gets_its_action_and_others_the_default,
           a_call_newer_than_the_policy_gets_enosys,
+          a_killing_default_is_no_trap_for_new_calls_either, other_machines_have_their_own_numbers,
           what_is_forbidden_stays_so_through_socketcall_and_ipc,
           a_deny_list_with_default_allow_stays_open_for_new_calls, every_comparison_is_64_bit_exact,
           conditions_of_one_rule_must_all_hold, the_same_argument_twice_means_either,

@@ -443,5 +443,6 @@ struct json_object *spec_format_linux(const struct oci_linux *l)
 	json_add_str(obj, "mountLabel", l->mount_label);
 	if (l->personality)
 		json_add_str(json_add_object(obj, "personality"), "domain", l->personality);
+	spec_format_tuning(obj, l);
 	return obj;
 }

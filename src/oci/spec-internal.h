@@ -34,6 +34,12 @@ int spec_parse_seccomp_rule(const struct json *at, struct oci_seccomp_rule *rule
 int spec_parse_landlock(const struct json *at, struct oci_landlock *l, struct err *err);
 int spec_parse_landlock_annotation(const char *text, struct oci_landlock *l, struct err *err);
 void spec_format_landlock(struct json_object *linux_obj, const struct oci_landlock *l);
+/* spec-tuning.c: memoryPolicy and intelRdt */
+int spec_parse_memory_policy(const struct json *linux_, struct oci_memory_policy *m,
+                             struct err *err);
+int spec_parse_intel_rdt(const struct json *linux_, struct oci_intel_rdt *r, struct err *err);
+void spec_format_tuning(struct json_object *obj, const struct oci_linux *l);
+void spec_tuning_done(struct oci_linux *l);
 /* A string kept as a copy; *ret is untouched when absent. */
 int spec_get_str(const struct json *at, const char *key, char **ret, struct err *err);
 /* A number >= 0 into an int64_t that may be OCI_UNSET. */

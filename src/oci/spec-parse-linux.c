@@ -419,8 +419,9 @@ int spec_parse_linux(const struct json *at, struct oci_linux *l, struct err *err
 	    spec_get_str(at, "mountLabel", &l->mount_label, err) < 0 ||
 	    parse_personality(at, l, err) < 0)
 		return -1;
-	l->has_intel_rdt = json_has(at, "intelRdt");
-	l->has_memory_policy = json_has(at, "memoryPolicy");
+	if (spec_parse_memory_policy(at, &l->memory_policy, err) < 0 ||
+	    spec_parse_intel_rdt(at, &l->intel_rdt, err) < 0)
+		return -1;
 	if (json_get_object(at, "resources", &obj, &present, err) < 0)
 		return -1;
 	if (present && spec_parse_resources(&obj, &l->resources, err) < 0)

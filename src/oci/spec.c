@@ -1,6 +1,7 @@
 #include "oci/spec.h"
 
 #include "base/xalloc.h"
+#include "oci/spec-internal.h"
 
 void oci_process_init(struct oci_process *p)
 {
@@ -153,6 +154,7 @@ static void linux_done(struct oci_linux *l)
 	strv_done(&l->readonly_paths);
 	free(l->mount_label);
 	free(l->personality);
+	spec_tuning_done(l);
 }
 
 void oci_spec_done(struct oci_spec *spec)

@@ -254,6 +254,20 @@ struct oci_time_offset {
 	bool present;
 };
 
+struct oci_memory_policy {
+	char *mode;  /* "MPOL_BIND", ...; NULL: absent */
+	char *nodes; /* "0-3,7" */
+	struct strv flags;
+};
+
+struct oci_intel_rdt {
+	bool present;
+	char *clos_id; /* NULL: a class named after the container; "/": the default one */
+	char *l3_cache_schema, *mem_bw_schema;
+	struct strv schemata;
+	bool enable_monitoring;
+};
+
 struct oci_linux {
 	struct oci_namespace ns[OCI_NS_MAX];
 	struct oci_idmap *uid_mappings, *gid_mappings;
@@ -271,9 +285,9 @@ struct oci_linux {
 	size_t n_sysctl;
 	struct strv masked_paths, readonly_paths;
 	char *mount_label;
-	bool has_intel_rdt;     /* linux.intelRdt was given */
-	bool has_memory_policy; /* linux.memoryPolicy was given */
-	char *personality;      /* "LINUX", "LINUX32" */
+	struct oci_intel_rdt intel_rdt;
+	struct oci_memory_policy memory_policy;
+	char *personality; /* "LINUX", "LINUX32" */
 	struct oci_landlock landlock;
 };
 

@@ -164,6 +164,8 @@ int runtime_delete(int state_root_fd, const char *id, bool force, struct err *er
 			close(TAKE_FD(cg.fds[h]));
 	if (cgroup_remove(&cg, true, err) < 0)
 		return -1;
+	if (st.rdt.group)
+		rdt_leave(&st.rdt, id);
 	if (st.poststop.count) {
 		text = runtime_state_format(&st, false);
 		/* Reported, but the container is gone all the same. */
@@ -273,6 +275,23 @@ static int join_late(struct cgroup *cg, unsigned wanted, struct err *err)
 			break;
 	}
 	return 0;
+}
+
+int runtime_update_rdt(int state_root_fd, const char *id, const char *l3, const char *mem_bw,
+                       struct err *err)
+{
+	AUTO_STATE st = { 0 };
+	AUTO_FD root = -1;
+
+	if (runtime_state(state_root_fd, id, &st, err) < 0)
+		return -1;
+	if (!st.rdt.group)
+		return err_set(err, E_STATE,
+		               "cannot update container '%s': it is in no Intel RDT class "
+		               "(linux.intelRdt)",
+		               id);
+	root = rdt_open(err);
+	return root < 0 ? -1 : rdt_update(root, st.rdt.group, l3, mem_bw, err);
 }
 
 int runtime_update(int state_root_fd, const char *id, const struct oci_resources *r,

@@ -49,6 +49,7 @@ static void sandbox_done(struct runtime_sandbox *s)
 		close_fd(&s->mount_sources[i]);
 	free(s->mount_sources);
 	cgroup_done(&s->cgroup);
+	rdt_done(&s->rdt);
 	plan_done(&s->plan);
 }
 
@@ -64,6 +65,8 @@ static void sandbox_undo(struct runtime_sandbox *s)
 		if (!(s->cgroup.made & CGROUP_BIT(h)))
 			close_fd(&s->cgroup.fds[h]);
 	cgroup_remove(&s->cgroup, true, ERR_IGNORE);
+	if (s->rdt.group)
+		rdt_leave(&s->rdt, s->args->id);
 	/* runtime-spec: after a failing hook the life cycle goes on at its end. */
 	if (s->ran_hooks && s->spec->hooks[OCI_HOOK_POSTSTOP].count) {
 		AUTO_FREE char *state = state_format_creating(s, RUNTIME_STOPPED, 0);
@@ -268,6 +271,17 @@ static int join_cgroup(struct runtime_sandbox *s, unsigned wanted, struct err *e
 	return sync_tell(s->sync_fd, 'c', err);
 }
 
+static int join_rdt(struct runtime_sandbox *s, struct err *err)
+{
+	const struct oci_intel_rdt *r = &s->spec->linux_.intel_rdt;
+	AUTO_FD root = -1;
+
+	if (!r->present)
+		return 0;
+	root = rdt_open(err);
+	return root < 0 ? -1 : rdt_join(root, r, s->args->id, s->pid, &s->rdt, err);
+}
+
 /* ---- the conversation ---- */
 
 static int run_caller_hooks(struct runtime_sandbox *s, struct err *err)
@@ -352,6 +366,7 @@ static int create(struct runtime_sandbox *s, struct err *err)
 	int fds[2], r;
 
 	if (isolator->check(s->args, err) < 0 ||
+	    lsm_check(&s->spec->process, s->spec->linux_.mount_label, NULL, err) < 0 ||
 	    plan_make(&s->plan, s->spec, s->args->id, err) < 0 || make_state_dir(s, err) < 0 ||
 	    make_start_socket(s, err) < 0 || open_namespaces(s, err) < 0 ||
 	    open_mount_sources(s, err) < 0 || prepare_cgroup(s, &wanted, err) < 0)
@@ -365,7 +380,8 @@ static int create(struct runtime_sandbox *s, struct err *err)
 		return -1;
 	close_fd(&s->child_sync_fd);
 	close_fd(&s->listen_fd);
-	if (join_cgroup(s, wanted, err) < 0 || save_config(s, err) < 0 || converse(s, err) < 0)
+	if (join_cgroup(s, wanted, err) < 0 || save_config(s, err) < 0 || join_rdt(s, err) < 0 ||
+	    converse(s, err) < 0 || attributes_apply(&s->spec->process, s->pid, err) < 0)
 		return -1;
 	if (s->spec->linux_.ns[OCI_NS_USER].wanted &&
 	    process_limits(&s->spec->process, s->pid, false, err) < 0)

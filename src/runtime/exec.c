@@ -31,6 +31,7 @@ struct exec {
 	struct sock_filter *filter;
 	bool can_be_traced; /* somebody inside may have CAP_SYS_PTRACE over us */
 	int target_fd;      /* pidfd of the container's init */
+	int proc_fd;        /* the host's procfs, for labels; -1: none are wanted */
 	int sync_fd, child_sync_fd;
 	pid_t pid;
 	int pidfd;
@@ -58,24 +59,11 @@ static int load_spec(struct exec *e, const struct oci_spec **ret, struct err *er
 
 int exec_check(const struct oci_process *p, struct err *err)
 {
-	const char *what = NULL;
-
 	if (!p->args.len)
 		return err_set(err, E_INVALID, "process.args: is empty");
 	if (!p->cwd || p->cwd[0] != '/')
 		return err_set(err, E_INVALID, "process.cwd: is not an absolute path");
-	if (p->apparmor_profile && *p->apparmor_profile &&
-	    strcmp(p->apparmor_profile, "unconfined") != 0)
-		what = "process.apparmorProfile";
-	else if (p->selinux_label && *p->selinux_label)
-		what = "process.selinuxLabel";
-	else if (p->scheduler.policy)
-		what = "process.scheduler";
-	else if (p->io_class)
-		what = "process.ioPriority";
-	else if (p->exec_cpu_initial || p->exec_cpu_final)
-		what = "process.execCPUAffinity";
-	return what ? err_set(err, E_UNSUPPORTED, "%s is not supported", what) : 0;
+	return lsm_check(p, NULL, NULL, err) < 0 ? -1 : attributes_check(p, err);
 }
 
 static int prepare(struct exec *e, struct err *err)
@@ -140,9 +128,15 @@ static int open_console(struct exec *e, int *ret_slave, struct err *err)
 static int child_run(struct exec *e, struct err *err)
 {
 	AUTO_FD slave = -1;
+	AUTO_LSM lsm = LSM_INIT;
 
 	if (setsid() < 0)
 		return err_sys(err, errno, "make a session");
+	if (e->proc_fd >= 0) {
+		if (lsm_open(e->args->process, e->proc_fd, &lsm, err) < 0)
+			return -1;
+		e->ctx.lsm = &lsm;
+	}
 	if (sync_expect(e->child_sync_fd, 'c', err) < 0)
 		return -1;
 	if (e->args->process->terminal && open_console(e, &slave, err) < 0)
@@ -151,7 +145,9 @@ static int child_run(struct exec *e, struct err *err)
 		return -1;
 	if (close_range(3 + e->ctx.preserve_fds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return err_sys(err, errno, "close_range");
-	if (process_personality(&e->spec->linux_, err) < 0 || process_prepare(&e->ctx, err) < 0)
+	if (process_personality(&e->spec->linux_, err) < 0 ||
+	    memory_policy_apply(&e->spec->linux_.memory_policy, err) < 0 ||
+	    process_prepare(&e->ctx, err) < 0)
 		return -1;
 	if (sync_send(e->child_sync_fd, 'r') < 0)
 		return err_set(err, E_INTERRUPTED, "the runtime is gone");
@@ -186,8 +182,15 @@ static int stage_run(struct exec *e, int pid_fd, struct err *err)
 
 	close(TAKE_FD(e->sync_fd));
 	process_reset_signals();
-	if (process_oom_score(e->args->process, err) < 0)
+	if (process_oom_score(e->args->process, err) < 0 ||
+	    affinity_apply(e->args->process->exec_cpu_initial, "process.execCPUAffinity.initial", 0,
+	                   err) < 0)
 		return -1;
+	if (lsm_is_wanted(e->args->process)) {
+		e->proc_fd = lsm_open_proc(err);
+		if (e->proc_fd < 0)
+			return -1;
+	}
 	/* CVE-2016-9962: before we are visible inside, nobody there may trace us or look at our
 	 * descriptors. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
@@ -268,7 +271,9 @@ static int converse(struct exec *e, struct err *err)
 
 	if (cgroup_attach_in(&e->cgroup, e->cgroup.joined & ~born_into, e->pid, err) < 0)
 		return -1;
-	if (sync_tell(e->sync_fd, 'c', err) < 0)
+	if (affinity_apply(e->args->process->exec_cpu_final, "process.execCPUAffinity.final",
+	                   e->pid, err) < 0 ||
+	    sync_tell(e->sync_fd, 'c', err) < 0)
 		return -1;
 	for (;;) {
 		int fd = -1, r = sync_receive(e->sync_fd, &fd, err);
@@ -287,7 +292,8 @@ static int converse(struct exec *e, struct err *err)
 	}
 	if (e->ctx.limits_by_caller && process_limits(e->args->process, e->pid, false, err) < 0)
 		return -1;
-	if (sync_tell(e->sync_fd, 's', err) < 0)
+	if (attributes_apply(e->args->process, e->pid, err) < 0 ||
+	    sync_tell(e->sync_fd, 's', err) < 0)
 		return -1;
 	return sync_wait_exec(e->sync_fd, &wait, err);
 }
@@ -321,6 +327,7 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_container 
 		.args = args,
 		.cgroup = CGROUP_INIT,
 		.target_fd = -1,
+		.proc_fd = -1,
 		.sync_fd = -1,
 		.child_sync_fd = -1,
 		.pid = -1,

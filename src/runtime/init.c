@@ -281,6 +281,19 @@ static int wait_for_nothing(struct runtime_sandbox *s, struct err *err)
 	return err_set(err, E_INVALID, "process: is missing, so there is nothing to start");
 }
 
+static int open_labels(struct process_context *c, struct lsm *ret, struct err *err)
+{
+	AUTO_FD proc = -1;
+
+	if (!lsm_is_wanted(c->process))
+		return 0;
+	proc = lsm_open_proc(err);
+	if (proc < 0 || lsm_open(c->process, proc, ret, err) < 0)
+		return -1;
+	c->lsm = ret;
+	return 0;
+}
+
 static int init_run(struct runtime_sandbox *s, struct err *err)
 {
 	struct process_context c = {
@@ -295,10 +308,12 @@ static int init_run(struct runtime_sandbox *s, struct err *err)
 		.limits_by_caller = s->spec->linux_.ns[OCI_NS_USER].wanted,
 	};
 	AUTO_FD slave = -1;
+	AUTO_LSM lsm = LSM_INIT;
 
-	if (become_root(s, err) < 0 || process_oom_score(c.process, err) < 0 ||
-	    namespaces_and_names(s, err) < 0 || build_root(s, &slave, err) < 0 ||
-	    process_personality(&s->spec->linux_, err) < 0)
+	if (become_root(s, err) < 0 || open_labels(&c, &lsm, err) < 0 ||
+	    process_oom_score(c.process, err) < 0 || namespaces_and_names(s, err) < 0 ||
+	    build_root(s, &slave, err) < 0 || process_personality(&s->spec->linux_, err) < 0 ||
+	    memory_policy_apply(&s->spec->linux_.memory_policy, err) < 0)
 		return -1;
 	if (!s->spec->has_process)
 		return wait_for_nothing(s, err);

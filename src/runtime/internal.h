@@ -17,8 +17,11 @@
  * At any time the new process may send 'e' and a struct err, and end. An execve that fails is an
  * 'x', errno and the path (stage/stage.c); one that succeeds closes the socket. */
 #pragma once
+#include "runtime/attributes.h"
 #include "runtime/isolator.h"
+#include "runtime/lsm.h"
 #include "runtime/plan.h"
+#include "runtime/rdt.h"
 
 struct runtime_sandbox {
 	const struct runtime_create_args *args;
@@ -35,6 +38,7 @@ struct runtime_sandbox {
 	unsigned cgroup_hierarchies; /* that it will have joined; decided before the clone */
 	bool made_dir;
 	bool ran_hooks; /* of the caller's side: their ends are owed, too */
+	struct rdt rdt;
 	pid_t pid;
 	int pidfd;
 	int console_fd;
@@ -87,7 +91,8 @@ struct process_context {
 	unsigned filter_flags;
 	const struct oci_landlock *landlock; /* NULL: none */
 	int landlock_fd;                     /* opened by process_prepare(); -1: none */
-	const struct oci_seccomp *seccomp; /* who gets the listener */
+	const struct oci_seccomp *seccomp;   /* who gets the listener */
+	const struct lsm *lsm;               /* labels to execute with; NULL: none */
 	unsigned preserve_fds, listen_fds;
 	/* In a new user namespace the process cannot raise its limits; the caller may. */
 	bool limits_by_caller;

@@ -27,6 +27,30 @@ static void add_limits(struct steps *s, const struct oci_process *p)
 	}
 }
 
+static void add_scheduling(struct steps *s, const struct oci_process *p)
+{
+	struct json_object *o;
+
+	if (p->scheduler.policy)
+		json_add_str(step_add(s, "scheduler"), "policy", p->scheduler.policy);
+	if (p->io_class) {
+		o = step_add(s, "io-priority");
+		json_add_str(o, "class", p->io_class);
+		json_add_i64(o, "priority", p->io_priority);
+	}
+}
+
+static void add_labels(struct steps *s, const struct oci_process *p)
+{
+	struct json_object *o;
+
+	if (!lsm_is_wanted(p))
+		return;
+	o = step_add(s, "label");
+	json_add_str(o, "apparmor", p->apparmor_profile);
+	json_add_str(o, "selinux", p->selinux_label);
+}
+
 void steps_of_process(struct steps *s, const struct oci_process *p)
 {
 	struct json_object *o;
@@ -52,6 +76,7 @@ void steps_of_process(struct steps *s, const struct oci_process *p)
 		json_add_str(o, "umask", text);
 	}
 	json_add_str(step_add(s, "directory"), "path", p->cwd);
+	add_scheduling(s, p);
 }
 
 static void add_seccomp(struct steps *s, const struct oci_seccomp *sec, unsigned short len)
@@ -107,6 +132,7 @@ void steps_of_execution(struct steps *s, const struct oci_process *p, const stru
 {
 	struct json_object *o;
 
+	add_labels(s, p);
 	if (p->no_new_privileges)
 		step_add(s, "no-new-privileges");
 	o = step_add(s, "capabilities");

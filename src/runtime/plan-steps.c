@@ -287,6 +287,10 @@ static void add_inside(struct steps *s, const struct runtime_sandbox *sb)
 	if (sb->spec->root_readonly)
 		json_add_str(step_add(s, "read-only"), "path", "/");
 	add_value(s, "personality", l->personality);
+	add_value(s, "memory-policy", l->memory_policy.mode);
+	if (l->intel_rdt.present)
+		add_value(s, "intel-rdt",
+		          l->intel_rdt.clos_id ? l->intel_rdt.clos_id : sb->args->id);
 }
 
 /* ---- the whole ---- */

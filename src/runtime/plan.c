@@ -1,5 +1,8 @@
 #include "runtime/plan.h"
 
+#include "runtime/attributes.h"
+#include "runtime/lsm.h"
+
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
@@ -136,6 +139,14 @@ static int plan_mount(struct plan_mount *m, const struct oci_mount *spec, size_t
 	return 0;
 }
 
+static void add_label(struct mount_options *o, const char *type, const char *mount_label)
+{
+	char *option = lsm_mount_option(type, mount_label);
+
+	if (option)
+		strv_add_owned(&o->data, option);
+}
+
 static int plan_mounts(struct plan *plan, const struct oci_spec *spec, struct err *err)
 {
 	plan->setup_dev = true;
@@ -144,6 +155,9 @@ static int plan_mounts(struct plan *plan, const struct oci_spec *spec, struct er
 		plan->n_mounts++;
 		if (plan_mount(&plan->mounts[i], &spec->mounts[i], i, err) < 0)
 			return -1;
+		if (plan->mounts[i].kind == PLAN_MOUNT_FS)
+			add_label(&plan->mounts[i].options, spec->mounts[i].type,
+			          spec->linux_.mount_label);
 		if (plan->mounts[i].is_dev && plan->mounts[i].kind == PLAN_MOUNT_BIND)
 			plan->setup_dev = false;
 	}
@@ -329,30 +343,12 @@ unsigned resources_controllers(const struct oci_resources *r)
 static int refuse_unsupported(const struct oci_spec *spec, struct err *err)
 {
 	const struct oci_linux *l = &spec->linux_;
-	const struct oci_process *p = &spec->process;
 	const char *what = NULL;
 
 	if (spec->has_vm)
 		what = "vm";
-	else if (l->has_intel_rdt)
-		what = "linux.intelRdt";
-	else if (l->has_memory_policy)
-		what = "linux.memoryPolicy";
 	else if (l->n_net_devices)
 		what = "linux.netDevices";
-	else if (p->apparmor_profile && *p->apparmor_profile &&
-	         strcmp(p->apparmor_profile, "unconfined") != 0)
-		what = "process.apparmorProfile";
-	else if (p->selinux_label && *p->selinux_label)
-		what = "process.selinuxLabel";
-	else if (l->mount_label && *l->mount_label)
-		what = "linux.mountLabel";
-	else if (p->scheduler.policy)
-		what = "process.scheduler";
-	else if (p->io_class)
-		what = "process.ioPriority";
-	else if (p->exec_cpu_initial || p->exec_cpu_final)
-		what = "process.execCPUAffinity";
 	if (what)
 		return err_set(err, E_UNSUPPORTED, "%s is not supported", what);
 	return 0;
@@ -363,9 +359,10 @@ int plan_make(struct plan *plan, const struct oci_spec *spec, const char *id, st
 	const struct oci_linux *l = &spec->linux_;
 
 	*plan = (struct plan){ 0 };
-	if (refuse_unsupported(spec, err) < 0 || plan_namespaces(plan, spec, err) < 0 ||
-	    plan_mounts(plan, spec, err) < 0 || plan_propagation(plan, l, err) < 0 ||
-	    plan_check_sysctls(l, err) < 0)
+	if (refuse_unsupported(spec, err) < 0 || attributes_check(&spec->process, err) < 0 ||
+	    memory_policy_check(&l->memory_policy, err) < 0 ||
+	    plan_namespaces(plan, spec, err) < 0 || plan_mounts(plan, spec, err) < 0 ||
+	    plan_propagation(plan, l, err) < 0 || plan_check_sysctls(l, err) < 0)
 		return -1;
 	if (spec->has_process && !spec->process.args.len)
 		return err_set(err, E_INVALID, "process.args: is empty");

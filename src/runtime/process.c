@@ -308,7 +308,7 @@ int process_execute(struct process_context *c, int report_fd, struct err *err)
 	uint64_t extra = 0;
 	int r;
 
-	if (process_limits(p, 0, true, err) < 0)
+	if (process_limits(p, 0, true, err) < 0 || (c->lsm && lsm_apply(c->lsm, err) < 0))
 		return -1;
 	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, errno, "process.noNewPrivileges: set");

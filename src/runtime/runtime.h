@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "oci/spec.h"
+#include "runtime/rdt.h"
 #include "sys/cgroup.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -99,6 +100,7 @@ struct runtime_state {
 	uid_t owner;
 	char *cgroup_path;                   /* NULL: in none of its own */
 	unsigned cgroup_joined, cgroup_made; /* struct cgroup's */
+	struct rdt rdt;                      /* its Intel RDT class, and what of it is ours */
 	bool has_terminal;
 	uint32_t namespaces; /* CLONE_NEW*: those that are not the caller's of create */
 	struct oci_keyval *annotations;
@@ -147,6 +149,9 @@ int runtime_resume(int state_root_fd, const char *id, struct err *err);
 /* Change limits; fields that are OCI_UNSET, NULL or empty stay as they are. */
 int runtime_update(int state_root_fd, const char *id, const struct oci_resources *r,
                    struct err *err);
+/* Other schemata for its Intel RDT class; NULL: as it is. */
+int runtime_update_rdt(int state_root_fd, const char *id, const char *l3, const char *mem_bw,
+                       struct err *err);
 /* Pids (in the caller's pid namespace) of all processes of the container. The caller frees. */
 int runtime_ps(int state_root_fd, const char *id, pid_t **ret_pids, size_t *ret_count,
                struct err *err);

@@ -136,6 +136,11 @@ int state_write(const struct runtime_sandbox *s, struct err *err)
 		json_add_u64(obj, "cgroupJoined", s->cgroup.joined);
 		json_add_u64(obj, "cgroupMade", s->cgroup.made);
 	}
+	if (s->rdt.group) {
+		json_add_str(obj, "rdtGroup", s->rdt.group);
+		json_add_bool(obj, "rdtMade", s->rdt.made);
+		json_add_bool(obj, "rdtMonitored", s->rdt.monitored);
+	}
 	json_add_bool(obj, "terminal", s->spec->process.terminal);
 	json_add_u64(obj, "namespaces", s->plan.exec_flags);
 	add_annotations(obj, s->spec->annotations, s->spec->n_annotations);
@@ -187,6 +192,7 @@ void runtime_state_done(struct runtime_state *s)
 	free(s->bundle);
 	free(s->rootfs);
 	free(s->cgroup_path);
+	rdt_done(&s->rdt);
 	/* Lists of the specification are freed by a spec that owns them. */
 	oci_spec_init(&holder);
 	holder.annotations = s->annotations;
@@ -251,6 +257,9 @@ static int parse_state(const struct json *at, struct runtime_state *s, struct er
 	    get_copy(at, "cgroup", &s->cgroup_path, err) < 0 ||
 	    json_get_u32(at, "cgroupJoined", &joined, err) < 0 ||
 	    json_get_u32(at, "cgroupMade", &made, err) < 0 ||
+	    get_copy(at, "rdtGroup", &s->rdt.group, err) < 0 ||
+	    json_get_bool(at, "rdtMade", &s->rdt.made, err) < 0 ||
+	    json_get_bool(at, "rdtMonitored", &s->rdt.monitored, err) < 0 ||
 	    json_get_bool(at, "terminal", &s->has_terminal, err) < 0 ||
 	    json_get_u32(at, "namespaces", &s->namespaces, err) < 0 ||
 	    get_hooks(at, "poststart", &s->poststart, err) < 0 ||

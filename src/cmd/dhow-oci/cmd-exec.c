@@ -34,8 +34,8 @@ const struct opt oci_exec_options[] = {
 	{ "console-socket", 0, OPT_STR, O(console_socket), "SOCKET", "where to send the terminal's master", 0, COMPLETE_FILE },
 	{ "preserve-fds", 0, OPT_UINT, O(preserve_fds), "N", "pass on N descriptors, from 3 upwards", 0, 0 },
 	{ "no-new-privs", 0, OPT_BOOL, O(no_new_privs), NULL, "set no_new_privs", 0, 0 },
-	{ "process-label", 0, OPT_STR, O(process_label), "LABEL", "refused: SELinux is not supported", 0, 0 },
-	{ "apparmor", 0, OPT_STR, O(apparmor), "PROFILE", "refused: AppArmor is not supported", 0, 0 },
+	{ "process-label", 0, OPT_STR, O(process_label), "LABEL", "its SELinux label", 0, 0 },
+	{ "apparmor", 0, OPT_STR, O(apparmor), "PROFILE", "its AppArmor profile", 0, 0 },
 	{ "cgroup", 0, OPT_STR, O(cgroup), "PATH", "a cgroup below the container's", 0, 0 },
 	{ "ignore-paused", 0, OPT_BOOL, O(ignore_paused), NULL, "also when the container is paused", 0, 0 },
 	{ "dry-run", 0, OPT_BOOL, O(dry_run), NULL, "print the steps that would be taken, and take none", 0, 0 },
@@ -62,6 +62,14 @@ static int parse_user(const char *text, struct oci_user *u, struct err *err)
 	return 0;
 }
 
+static void replace(char **at, const char *value)
+{
+	if (!value)
+		return;
+	free(*at);
+	*at = xstrdup(value);
+}
+
 static int apply_options(const struct exec_values *v, const struct strv *args,
                          struct oci_process *p, struct err *err)
 {
@@ -70,10 +78,9 @@ static int apply_options(const struct exec_values *v, const struct strv *args,
 		strv_add(&p->args, args->items[i]);
 	p->terminal = v->tty;
 	p->no_new_privileges |= v->no_new_privs;
-	if (v->cwd) {
-		free(p->cwd);
-		p->cwd = xstrdup(v->cwd);
-	}
+	replace(&p->apparmor_profile, v->apparmor);
+	replace(&p->selinux_label, v->process_label);
+	replace(&p->cwd, v->cwd);
 	for (size_t i = 0; i < v->env.len; i++) {
 		AUTO_FREE char *name = xstrdup(v->env.items[i]);
 		char *value = strchr(name, '=');
@@ -111,12 +118,6 @@ static int apply_options(const struct exec_values *v, const struct strv *args,
 
 static int refuse(const struct exec_values *v, const struct strv *args, struct err *err)
 {
-	if (v->process_label)
-		return err_set(err, E_UNSUPPORTED,
-		               "option --process-label: SELinux is not "
-		               "supported");
-	if (v->apparmor)
-		return err_set(err, E_UNSUPPORTED, "option --apparmor: AppArmor is not supported");
 	if (v->format && !v->dry_run)
 		return err_set(err, E_INVALID, "option --format: goes with --dry-run only");
 	if (!v->process && args->len < 2)

@@ -38,8 +38,8 @@ const struct opt oci_update_options[] = {
 	{ "cpuset-mems", 0, OPT_STR, O(cpuset_mems), "LIST", "memory nodes to use", 0, 0 },
 	{ "blkio-weight", 0, OPT_STR, O(blkio_weight), "N", "block I/O weight, 10 to 1000", 0, 0 },
 	{ "pids-limit", 0, OPT_STR, O(pids_limit), "N", "number of processes; -1 is no limit", 0, 0 },
-	{ "l3-cache-schema", 0, OPT_STR, O(l3_cache_schema), "SCHEMA", "refused: Intel RDT is not supported", OPT_HIDDEN, 0 },
-	{ "mem-bw-schema", 0, OPT_STR, O(mem_bw_schema), "SCHEMA", "refused: Intel RDT is not supported", OPT_HIDDEN, 0 },
+	{ "l3-cache-schema", 0, OPT_STR, O(l3_cache_schema), "SCHEMA", "Intel RDT: L3 cache of the container's class", 0, 0 },
+	{ "mem-bw-schema", 0, OPT_STR, O(mem_bw_schema), "SCHEMA", "Intel RDT: memory bandwidth of the container's class", 0, 0 },
 	OPT_END
 };
 
@@ -81,9 +81,6 @@ static int set_number(const char *option, const char *text, int64_t *ret, struct
 
 static int apply_update(const struct update_values *v, struct oci_resources *r, struct err *err)
 {
-	if (v->l3_cache_schema || v->mem_bw_schema)
-		return err_set(err, E_UNSUPPORTED, "option --%s: Intel RDT is not supported",
-		               v->l3_cache_schema ? "l3-cache-schema" : "mem-bw-schema");
 	if (set_size("memory", v->memory, &r->memory_limit, err) < 0 ||
 	    set_size("memory-reservation", v->memory_reservation, &r->memory_reservation, err) <
 	            0 ||
@@ -125,6 +122,9 @@ int cmd_update(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 		            : oci_resources_parse(&r, "resources", text, len, &ctx->err);
 	if (e == 0)
 		e = apply_update(&v, &r, &ctx->err);
+	if (e == 0 && (v.l3_cache_schema || v.mem_bw_schema))
+		e = runtime_update_rdt(ctx->root_fd, args.items[0], v.l3_cache_schema,
+		                       v.mem_bw_schema, &ctx->err);
 	if (e == 0)
 		e = runtime_update(ctx->root_fd, args.items[0], &r, &ctx->err);
 	oci_resources_done(&r);

@@ -125,9 +125,16 @@ static void bind_without_source(void)
 	oci_spec_add_mount(&spec, "/x", "bind", NULL, NULL);
 }
 
-static void apparmor(void)
+static void nobody_listens(void)
 {
-	spec.process.apparmor_profile = xstrdup("docker-default");
+	struct oci_seccomp *s = &spec.linux_.seccomp;
+
+	*s = (struct oci_seccomp){ .present = true, .default_action = OCI_SECCOMP_NOTIFY };
+}
+
+static void io_class(void)
+{
+	spec.process.io_class = xstrdup("IOPRIO_CLASS_X");
 }
 
 static void no_args(void)
@@ -148,7 +155,8 @@ START_TEST(what_cannot_be_is_refused_by_name)
 		{ no_mount_namespace, E_UNSUPPORTED, "linux.namespaces" },
 		{ over_proc, E_PERM, "/proc/sys" },
 		{ bind_without_source, E_INVALID, "mounts[7]" },
-		{ apparmor, E_UNSUPPORTED, "process.apparmorProfile" },
+		{ nobody_listens, E_INVALID, "linux.seccomp.listenerPath" },
+		{ io_class, E_INVALID, "process.ioPriority.class" },
 		{ no_args, E_INVALID, "process.args" },
 	};
 

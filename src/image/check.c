@@ -1,243 +1,327 @@
-/* image_store_check: every row against its files, every file against its name and its row. */
+/* image_store_check: the files of the store, each against its name. */
+#include "image/check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
 #include "base/fd.h"
 #include "base/xalloc.h"
-#include "image/image-internal.h"
-#include <errno.h>
+#include "image/check-internal.h"
+#include "image/layers-internal.h"
 
-struct check {
-	struct image_store *store;
-	unsigned flags;
-	void (*report)(void *ctx, const char *finding);
-	void *ctx;
-	int findings;
-	struct strv broken;      /* ids of images that cannot be used */
-	struct content *damaged; /* content whose bytes are wrong */
-	size_t n_damaged;
-};
+#define READ_BYTES  ((size_t)256 << 10)
+#define STRAY_AGE_S 3600
 
-static void found(struct check *k, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void found(struct check *k, const char *fmt, ...)
+void check_report_done(struct check_report *report)
 {
-	AUTO_FREE char *text = NULL;
+	for (size_t i = 0; i < report->n; i++) {
+		free(report->items[i].id);
+		free(report->items[i].text);
+		free(report->items[i].note);
+	}
+	free(report->items);
+	*report = CHECK_REPORT_INIT;
+}
+
+struct check_finding *check_add(struct check_report *report, const char *object, const char *id,
+                                const char *problem, const char *fmt, ...)
+{
+	struct check_finding f = { .object = object, .id = xstrdup(id), .problem = problem };
 	va_list ap;
 
 	va_start(ap, fmt);
-	text = xvasprintf(fmt, ap);
+	f.text = xvasprintf(fmt, ap);
 	va_end(ap);
-	k->findings++;
-	if (k->report)
-		k->report(k->ctx, text);
+	VEC_PUSH(report->items, report->n, f);
+	return &report->items[report->n - 1];
 }
 
-/* --- files --- */
-
-static int is_referred(struct check *k, const char *table, const struct digest *d, struct err *err)
+size_t check_left(const struct check_report *report)
 {
-	AUTO_FREE char *sql = xasprintf("SELECT 1 FROM %s WHERE digest = ?1 UNION ALL"
-	                                " SELECT 1 FROM image_lease WHERE digest = ?1 LIMIT 1",
-	                                table);
-	int64_t one;
+	size_t n = 0;
 
-	return db_get_i64(k->store->db, &one, err, sql, DB_TEXT(digest_format(d).s));
+	for (size_t i = 0; i < report->n; i++)
+		n += !report->items[i].action;
+	return n;
+}
+
+bool check_has_content(struct check *k, const struct content *c)
+{
+	return c->kind == CONTENT_BLOB ? blob_has(k->store, &c->digest)
+	                               : layer_store_has(k->store->layers, &c->digest);
+}
+
+static void add_damaged(struct check *k, enum content_kind kind, const struct digest *d,
+                        const char *text)
+{
+	struct content c = { kind, *d };
+	size_t n = k->n_damaged;
+
+	check_add(k->report, kind == CONTENT_BLOB ? "blob" : "layer", digest_format(d).s, "damaged",
+	          "%s", text);
+	VEC_PUSH(k->damaged_finding, n, k->report->n - 1);
+	VEC_PUSH(k->damaged, k->n_damaged, c);
+}
+
+/* --- layers --- */
+
+/* A directory that a container may have mounted cannot be replaced below it. */
+static int is_layer_in_use(struct check *k, const struct digest *d, struct strv *ret_users,
+                           struct err *err)
+{
+	AUTO_STMT st = DB_STMT_INIT;
+	AUTO_STRV ids = STRV_INIT;
+	int r;
+
+	if (db_query(k->store->db, &st, err,
+	             "SELECT DISTINCT image FROM image_layer WHERE digest = ?",
+	             DB_TEXT(digest_format(d).s)) < 0)
+		return -1;
+	while ((r = db_step(&st, err)) > 0)
+		strv_add(&ids, db_text(&st, 0));
+	for (size_t i = 0; r == 0 && i < ids.len && k->store->users; i++)
+		r = k->store->users(k->store->users_ctx, ids.items[i], ret_users, err);
+	return r < 0 ? -1 : ret_users->len > 0;
+}
+
+static int rebuild_layer(struct check *k, const struct digest *d, struct check_finding *f,
+                         struct err *err)
+{
+	AUTO_STRV users = STRV_INIT;
+	struct err why = ERR_INIT;
+
+	if (!k->options->repair)
+		return 0;
+	if (layer_store_has_directory(k->store->layers, d)) {
+		int used = is_layer_in_use(k, d, &users, err);
+
+		if (used < 0)
+			return -1;
+		if (used) {
+			f->note = xasprintf("container %.100s may have it mounted: remove it first",
+			                    users.items[0]);
+			return 0;
+		}
+	}
+	if (layer_store_rebuild(k->store->layers, d, &why) < 0)
+		f->note = xstrdup(why.msg);
+	else
+		f->action = "rebuilt";
+	return 0;
+}
+
+static int check_layer(struct check *k, const struct digest *d, struct err *err)
+{
+	struct digest_text id = digest_format(d);
+	struct err why = ERR_INIT, e = ERR_INIT;
+	struct check_finding *f;
+	enum layer_damage damage;
+	AUTO_FREE char *text = NULL;
+
+	if (layer_store_examine(k->store->layers, d, k->options->quick, &damage, &why, &e) < 0) {
+		/* it went meanwhile */
+		if (e.code == E_NOT_FOUND || !layer_store_has(k->store->layers, d))
+			return 0;
+		/* a tar that hashes right and is refused all the same: an older dhow took it */
+		check_add(k->report, "layer", id.s, "damaged", "%s", e.msg);
+		return 0;
+	}
+	if (damage == LAYER_SOUND)
+		return 0;
+	if (damage == LAYER_DAMAGE_TAR) {
+		text = xasprintf("layer %s is damaged: %s", id.s, why.msg);
+		add_damaged(k, CONTENT_LAYER, d, text);
+		return 0;
+	}
+	f = check_add(k->report, "layer", id.s, "damaged", "layer %s is damaged: %s", id.s,
+	              why.msg);
+	return rebuild_layer(k, d, f, err);
+}
+
+static void add_stray(struct check *k, int dir_fd, const char *folder, const char *name)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", folder, name);
+	struct check_finding *f =
+		check_add(k->report, "file", path, "stray", "'%.200s' does not belong there", path);
+
+	if (!k->options->repair)
+		return;
+	if (tree_remove_at(dir_fd, name, ERR_IGNORE) == 0)
+		f->action = "removed";
+	else
+		f->note = xstrdup("it cannot be removed");
+}
+
+static int check_layers(struct check *k, struct err *err)
+{
+	int fd = openat(k->store->layers->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	AUTO_STRV names = STRV_INIT;
+	int r = 0;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return err_sys(err, errno, "list the layer store");
+	}
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, LAYER_PROBE) != 0 &&
+		    strncmp(entry->d_name, LAYER_TMP, strlen(LAYER_TMP)) != 0)
+			strv_add(&names, entry->d_name);
+	for (size_t i = 0; r == 0 && i < names.len; i++) {
+		struct digest d;
+
+		if (digest_parse_hex(names.items[i], &d, ERR_IGNORE) == 0)
+			r = check_layer(k, &d, err);
+		else if (!strstr(names.items[i], ".tmp"))
+			add_stray(k, dirfd(dir), "layers", names.items[i]);
+	}
+	closedir(dir);
+	return r;
+}
+
+/* --- blobs --- */
+
+/* They may be as large as a layer: the registry server's are. */
+static int hash_blob(int dir_fd, const char *name, const struct digest *d, struct digest *ret)
+{
+	AUTO_FD fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	AUTO(digester_freep) struct digester *h = digester_new(d->alg);
+	AUTO_FREE uint8_t *buf = xmalloc(READ_BYTES);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, buf, READ_BYTES)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		digester_update(h, buf, (size_t)n);
+	}
+	digester_finish(h, ret);
+	return 0;
 }
 
 static int check_blob(void *ctx, int dir_fd, const char *name, const struct digest *d,
                       struct err *err)
 {
 	struct check *k = ctx;
-	struct content c = { .kind = CONTENT_BLOB };
-	struct err why = ERR_INIT;
-	int referred;
+	AUTO_FREE char *text = NULL;
+	struct digest got = { 0 };
+	struct stat st;
+	int r;
 
 	if (!d) {
-		found(k, "blobs: '%.100s' is not a blob", name);
+		/* somebody's temporary file is young */
+		if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    (k->options->quick || !S_ISREG(st.st_mode) || !strchr(name, '.') ||
+		     time(NULL) - st.st_mtime > STRAY_AGE_S))
+			add_stray(k, dir_fd, "blobs", name);
 		return 0;
 	}
-	c.digest = *d;
-	if (blob_verify(k->store, d, &why) < 0) {
-		found(k, "%s", why.msg);
-		VEC_PUSH(k->damaged, k->n_damaged, c);
-	}
-	referred = is_referred(k, "blob_user", d, err);
-	if (referred < 0)
-		return -1;
-	if (!referred)
-		found(k, "blob %s: no image refers to it", digest_format(d).s);
+	if (k->options->quick)
+		return 0;
+	r = hash_blob(dir_fd, name, d, &got);
+	if (r == -ENOENT || (r == 0 && digest_equal(d, &got)))
+		return 0;
+	if (r < 0 && r != -EIO && r != -ELOOP && r != -EISDIR)
+		return err_sys(err, -r, "read blob %s", digest_format(d).s);
+	text = r < 0 ? xasprintf("blob %s cannot be read: %s", digest_format(d).s, strerror(-r))
+	             : xasprintf("blob %s is damaged: its bytes have the digest %s",
+	                         digest_format(d).s, digest_format(&got).s);
+	add_damaged(k, CONTENT_BLOB, d, text);
 	return 0;
 }
 
-/* Takes long, so no lock is held: a layer that went meanwhile is not a finding. */
-static int verify_layers(struct check *k, struct err *err)
+/* --- the whole --- */
+
+/* Damaged files go out of sight, so that from here on they are missing, for everybody. */
+static int hide_damaged(struct check *k, struct err *err)
 {
-	AUTO_FREE struct layer_info *layers = NULL;
-	size_t n = 0;
-
-	if (layer_store_list(k->store->layers, &layers, &n, err) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		struct content c = { CONTENT_LAYER, layers[i].diff_id };
-		struct err why = ERR_INIT;
-
-		if (layer_store_verify(k->store->layers, &c.digest, &why) == 0 ||
-		    !layer_store_has(k->store->layers, &c.digest))
-			continue;
-		found(k, "%s", why.msg);
-		VEC_PUSH(k->damaged, k->n_damaged, c);
-	}
-	return 0;
-}
-
-static int check_orphan_layers(struct check *k, struct err *err)
-{
-	AUTO_FREE struct layer_info *layers = NULL;
-	size_t n = 0;
-
-	if (layer_store_list(k->store->layers, &layers, &n, err) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		const struct digest *d = &layers[i].diff_id;
-		int referred = is_referred(k, "image_layer", d, err);
-
-		if (referred < 0)
-			return -1;
-		if (!referred)
-			found(k, "layer %s: no image refers to it", digest_format(d).s);
-	}
-	return 0;
-}
-
-/* --- rows --- */
-
-static void broken(struct check *k, const char *id)
-{
-	if (!strv_has(&k->broken, id))
-		strv_add(&k->broken, id);
-}
-
-static bool is_damaged(const struct check *k, enum content_kind kind, const struct digest *d)
-{
-	for (size_t i = 0; i < k->n_damaged; i++)
-		if (k->damaged[i].kind == kind && digest_equal(&k->damaged[i].digest, d))
-			return true;
-	return false;
-}
-
-static int check_refs(struct check *k, const char *sql, enum content_kind kind, struct err *err)
-{
-	AUTO_STMT st = DB_STMT_INIT;
-	int r;
-
-	if (db_query(k->store->db, &st, err, sql) < 0)
-		return -1;
-	while ((r = db_step(&st, err)) > 0) {
-		const char *id = db_text(&st, 0);
-		struct layer_info info;
-		struct digest d;
-
-		if (db_digest(&st, 1, &d, ERR_IGNORE) < 0) {
-			found(k, "image %s: '%.100s' is not a digest", id, db_text(&st, 1));
-			broken(k, id);
-			continue;
-		}
-		if (kind == CONTENT_BLOB ? !blob_has(k->store, &d)
-		                         : !layer_store_has(k->store->layers, &d)) {
-			found(k, "image %s: %s %s is missing", id,
-			      kind == CONTENT_BLOB ? "blob" : "layer", digest_format(&d).s);
-			broken(k, id);
-		} else if (is_damaged(k, kind, &d)) {
-			broken(k, id);
-		} else if (kind == CONTENT_LAYER &&
-		           layer_store_info(k->store->layers, &d, &info, ERR_IGNORE) == 0 &&
-		           info.tar_bytes && info.tar_bytes != (uint64_t)db_i64(&st, 2)) {
-			found(k, "image %s: layer %s has %llu bytes, recorded are %lld", id,
-			      digest_format(&d).s, (unsigned long long)info.tar_bytes,
-			      (long long)db_i64(&st, 2));
-			broken(k, id);
-		}
-	}
-	return r;
-}
-
-static int check_images(struct check *k, struct err *err)
-{
-	AUTO_STRV ids = STRV_INIT;
-	AUTO_STMT st = DB_STMT_INIT;
-	int r;
-
-	if (db_query(k->store->db, &st, err, "SELECT id FROM image ORDER BY id") < 0)
-		return -1;
-	while ((r = db_step(&st, err)) > 0)
-		strv_add(&ids, db_text(&st, 0));
-	if (r < 0)
-		return -1;
-	for (size_t i = 0; i < ids.len; i++) {
-		AUTO_IMAGE image = IMAGE_INIT;
-		struct err why = ERR_INIT;
-
-		if (strv_has(&k->broken, ids.items[i]))
-			continue;
-		if (image_resolve(k->store, ids.items[i], &image, &why) < 0) {
-			found(k, "image %s: %s", ids.items[i], why.msg);
-			broken(k, ids.items[i]);
-		}
-	}
-	return 0;
-}
-
-/* --- repair --- */
-
-static int repair(struct check *k, struct err *err)
-{
-	for (size_t i = 0; i < k->broken.len; i++)
-		if (db_exec(k->store->db, err, "DELETE FROM image WHERE id = ?",
-		            DB_TEXT(k->broken.items[i])) < 0)
-			return -1;
 	for (size_t i = 0; i < k->n_damaged; i++) {
 		const struct content *c = &k->damaged[i];
 
 		if (c->kind == CONTENT_BLOB
 		            ? blob_remove(k->store, &c->digest, err) < 0
-		            : layer_store_remove(k->store->layers, &c->digest, err) < 0)
+		            : layer_store_hide(k->store->layers, &c->digest, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int run(struct check *k, struct err *err)
+static int compare_rows(struct check *k, struct err *err)
 {
-	if (db_check(k->store->db, err) < 0)
+	int r = -1;
+
+	/* the write lock keeps others from changing what is being looked at */
+	if (db_begin_durable(k->store->db, err) < 0)
 		return -1;
-	/* files first: rows are then checked against what is damaged */
-	if (blob_each(k->store, check_blob, k, err) < 0 || check_orphan_layers(k, err) < 0 ||
-	    check_refs(k, "SELECT image, digest, size FROM image_blob", CONTENT_BLOB, err) < 0 ||
-	    check_refs(k, "SELECT image, digest, size FROM image_layer", CONTENT_LAYER, err) < 0)
-		return -1;
-	return check_images(k, err);
+	if (!k->options->repair || hide_damaged(k, err) == 0)
+		r = check_rows(k, err);
+	if (r == 0 && k->options->repair)
+		return db_commit(k->store->db, err);
+	db_rollback(k->store->db);
+	return r;
 }
 
-int image_store_check(struct image_store *store, unsigned flags,
-                      void (*report)(void *ctx, const char *finding), void *ctx, struct err *err)
+/* What became of damaged content. */
+static void tell_damaged(struct check *k)
 {
-	struct check k = { .store = store, .flags = flags, .report = report, .ctx = ctx };
+	for (size_t i = 0; i < k->n_damaged; i++) {
+		struct check_finding *f = &k->report->items[k->damaged_finding[i]];
+
+		f->action = check_has_content(k, &k->damaged[i]) ? "fetched" : "removed";
+	}
+}
+
+static int run(struct check *k, struct err *err)
+{
+	struct lease lease = LEASE_INIT;
+	struct err why = ERR_INIT;
 	int r;
 
-	if (!(flags & IMAGE_CHECK_QUICK) && verify_layers(&k, err) < 0) {
-		free(k.damaged);
-		return -1;
+	if (db_check(k->store->db, &why) < 0) {
+		struct check_finding *f;
+
+		if (why.code != E_CORRUPT) {
+			*err = why;
+			return -1;
+		}
+		f = check_add(k->report, "database", "dhow.db", "damaged", "%s", why.msg);
+		f->note = xstrdup("its rows cannot be trusted, so nothing else was looked at: "
+		                  "restore dhow.db from a backup, or begin with a new root");
+		return 0;
 	}
-	/* the write lock keeps others from changing what is being looked at */
-	if (db_begin_durable(store->db, err) < 0)
+	if (check_layers(k, err) < 0 || blob_each(k->store, check_blob, k, err) < 0)
 		return -1;
-	r = run(&k, err);
-	if (r == 0 && (flags & IMAGE_CHECK_REPAIR) && k.findings)
-		r = repair(&k, err);
-	if (r == 0)
-		r = db_commit(store->db, err);
-	else
-		db_rollback(store->db);
-	if (r == 0 && (flags & IMAGE_CHECK_REPAIR) && k.findings)
-		r = content_sweep(store, false, err);
-	strv_done(&k.broken);
+	/* should this process die from here on, the next one sweeps */
+	if (k->options->repair && lease_begin(k->store, &lease, err) < 0)
+		return -1;
+	r = compare_rows(k, err);
+	if (r == 0 && k->options->repair)
+		r = check_repair_images(k, err);
+	if (r == 0 && k->options->repair)
+		r = content_sweep(k->store, false, err);
+	if (r == 0 && k->options->repair)
+		tell_damaged(k);
+	lease_end(k->store, &lease, false);
+	return r;
+}
+
+int image_store_check(struct image_store *store, const struct check_options *options,
+                      struct check_report *report, struct err *err)
+{
+	struct check k = { .store = store, .options = options, .report = report };
+	int r = run(&k, err);
+
 	free(k.damaged);
-	return r < 0 ? -1 : k.findings;
+	free(k.damaged_finding);
+	strv_done(&k.broken);
+	return r;
 }

@@ -18,3 +18,7 @@ struct extract_result {
  * is not mapped there. */
 int extract_tree(struct tree *tree, int tar_fd, int dest_fd, bool in_userns,
                  struct extract_result *ret, struct err *err);
+
+/* Compare a directory with what extract_tree() makes of the tree: names, types, modes, owners,
+ * times to the second, and the content of files. E_CORRUPT in *why says what differs first. */
+int extract_verify(struct tree *tree, int tar_fd, int dir_fd, bool in_userns, struct err *why);

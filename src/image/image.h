@@ -149,13 +149,3 @@ void image_removed_done(struct image_removed *r);
  * takes the names only. Content that nothing refers to any more is removed. */
 int image_remove(struct image_store *store, const char *name, unsigned flags,
                  struct image_removed *ret, struct err *err);
-/* Verify everything: every blob against its digest, every layer's tar against its diffID, every
- * row against its files and the reverse. Findings go to `report` one by one.
- * Returns the number of findings (0: sound) or -1 when the check could not be made. */
-enum image_check_flags {
-	IMAGE_CHECK_QUICK = 1u << 0, /* presence and sizes only, layers are not hashed */
-	IMAGE_CHECK_REPAIR =
-		1u << 1, /* remove what is damaged or orphaned, and images that need it */
-};
-int image_store_check(struct image_store *store, unsigned flags,
-                      void (*report)(void *ctx, const char *finding), void *ctx, struct err *err);

@@ -7,20 +7,16 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/xalloc.h"
-#include "codec/erofs.h"
 #include "codec/json.h"
 #include "image/layers-internal.h"
 
 #define STORE_DIR      "layers"
 #define META_MAX_BYTES 4096
-#define VERIFY_BYTES   ((size_t)1 << 20)
-#define COMPARE_BYTES  ((size_t)64 << 10)
 #define TMP_TRIES      16
 
 int layer_store_open(int root_fd, const struct layer_store_options *options,
@@ -203,87 +199,6 @@ int layer_store_open_tar(struct layer_store *store, const struct digest *diff_id
 		return err_sys(err, errno, "layer %s: open '%s'", digest_format(diff_id).s,
 		               LAYER_TAR);
 	return fd;
-}
-
-static int files_are_equal(int a, int b, bool *ret, struct err *err)
-{
-	AUTO_FREE uint8_t *buf = xmalloc(2 * COMPARE_BYTES);
-	off_t at = 0;
-
-	for (;;) {
-		ssize_t na = pread(a, buf, COMPARE_BYTES, at);
-		ssize_t nb = pread(b, buf + COMPARE_BYTES, COMPARE_BYTES, at);
-
-		if (na < 0 || nb < 0)
-			return err_sys(err, errno, "read '%s'", LAYER_INDEX);
-		*ret = na == nb && !memcmp(buf, buf + COMPARE_BYTES, (size_t)na);
-		if (!*ret || na == 0)
-			return 0;
-		at += na;
-	}
-}
-
-static bool is_of_this_version(int index_fd)
-{
-	char name[EROFS_NAME_BYTES];
-
-	return pread(index_fd, name, sizeof(name), EROFS_NAME_OFFSET) == sizeof(name) &&
-	       !strncmp(name, EROFS_INDEX_NAME, sizeof(name));
-}
-
-/* Make the index again: the same tar gives the same bytes. */
-static int verify_index(struct layer_store *store, const struct digest *diff_id, int tar_fd,
-                        struct err *err)
-{
-	AUTO_FD dir = layer_dir_open(store, diff_id, err);
-	AUTO_FD index = -1, again = -1;
-	bool is_same = false;
-
-	if (dir < 0)
-		return -1;
-	index = openat(dir, LAYER_INDEX, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (index < 0 && errno == ENOENT)
-		return 0;
-	again = memfd_create(LAYER_INDEX, MFD_CLOEXEC);
-	if (index < 0 || again < 0)
-		return err_sys(err, errno, "layer %s: open its index", digest_format(diff_id).s);
-	if (!is_of_this_version(index))
-		return 0;
-	if (layer_index_make(tar_fd, again, err) < 0 ||
-	    files_are_equal(index, again, &is_same, err) < 0)
-		return err_ctx(err, "layer %s", digest_format(diff_id).s);
-	if (!is_same) {
-		err_set(err, E_CORRUPT, "layer %s is damaged: its index does not fit its content",
-		        digest_format(diff_id).s);
-		return err_hint(err, "remove its image and pull it again");
-	}
-	return 0;
-}
-
-int layer_store_verify(struct layer_store *store, const struct digest *diff_id, struct err *err)
-{
-	AUTO_FD fd = layer_store_open_tar(store, diff_id, err);
-	AUTO(digester_freep) struct digester *d = NULL;
-	AUTO_FREE uint8_t *buf = NULL;
-	struct digest got;
-	ssize_t n;
-
-	if (fd < 0)
-		return -1;
-	d = digester_new(diff_id->alg);
-	buf = xmalloc(VERIFY_BYTES);
-	while ((n = read(fd, buf, VERIFY_BYTES)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, errno, "read layer %s", digest_format(diff_id).s);
-		digester_update(d, buf, (size_t)n);
-	}
-	digester_finish(d, &got);
-	if (!digest_equal(&got, diff_id))
-		return err_set(err, E_CORRUPT, "layer %s is damaged: its content is %s",
-		               digest_format(diff_id).s, digest_format(&got).s);
-	return verify_index(store, diff_id, fd, err);
 }
 
 /* Rename it out of sight. Return 1, or 0 when there is no such layer. */

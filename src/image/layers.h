@@ -99,6 +99,21 @@ int layer_store_list(struct layer_store *store, struct layer_info **ret, size_t 
 int layer_store_open_tar(struct layer_store *store, const struct digest *diff_id, struct err *err);
 /* Re-hash the tar against its name and make its index anew to compare. E_CORRUPT. */
 int layer_store_verify(struct layer_store *store, const struct digest *diff_id, struct err *err);
+
+enum layer_damage {
+	LAYER_SOUND = 0,
+	LAYER_DAMAGE_TAR,  /* missing, or other bytes: nothing else of the layer is of use */
+	LAYER_DAMAGE_FORM, /* index or directory missing or wrong: made again from the tar */
+};
+/* The same, in detail; ret_why says what is wrong. quick: presence only. An index of another
+ * version of dhow passes. -1 when it could not be examined (E_NOT_FOUND: it went). */
+int layer_store_examine(struct layer_store *store, const struct digest *diff_id, bool quick,
+                        enum layer_damage *ret, struct err *ret_why, struct err *err);
+/* Make the index or the directory of a layer anew from its tar (examined before), in its place. An
+ * index that is mounted stays what it is for its mounts; of a directory nothing may be mounted. */
+int layer_store_rebuild(struct layer_store *store, const struct digest *diff_id, struct err *err);
+bool layer_store_has_directory(struct layer_store *store, const struct digest *diff_id);
+
 /* A missing layer is fine. A layer mounted by a container keeps working: its files stay open.
  * The caller makes sure nobody will want to mount it again. */
 int layer_store_remove(struct layer_store *store, const struct digest *diff_id, struct err *err);

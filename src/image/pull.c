@@ -130,6 +130,8 @@ static int is_unchanged(struct pull *p, struct pull_result *ret, struct err *err
 	int64_t one;
 	int r;
 
+	if (p->options->refetch)
+		return 0;
 	if (p->ref.tag && !p->ref.has_digest)
 		r = db_get_i64(p->store->db, &one, err,
 		               "SELECT 1 FROM image_name WHERE name = ? AND target = ?",

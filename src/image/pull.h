@@ -22,6 +22,7 @@ int pull_policy_parse(const char *s, enum pull_policy *ret, struct err *err);
 
 struct pull_options {
 	enum pull_policy policy; /* `pull` itself is PULL_ALWAYS */
+	bool refetch;            /* also what is here and seems whole: for repairs */
 	const char *platform;    /* NULL: this machine's */
 	int tls_verify;          /* -1 default, 0 off, 1 strict */
 	const char *creds;       /* "USER:PASSWORD", or NULL */

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "hello/image.h"
+#include "image/check.h"
 #include "image/image.h"
 
 static struct err e;
@@ -30,6 +31,7 @@ START_TEST(it_is_stored_once_and_can_be_found)
 	{
 		AUTO_DB *db = NULL;
 		AUTO_IMAGE_STORE *store = NULL;
+		AUTO_CHECK_REPORT report = CHECK_REPORT_INIT;
 		AUTO_IMAGE first = IMAGE_INIT, again = IMAGE_INIT, found = IMAGE_INIT;
 
 		CHECK_OK(db_open(fd, "dhow.db", DB_CREATE, &db, &e));
@@ -42,7 +44,8 @@ START_TEST(it_is_stored_once_and_can_be_found)
 		CHECK_OK(hello_image_load(store, &again, &e));
 		ck_assert_str_eq(again.id, id);
 		ck_assert_uint_lt(first.size, 32768);
-		ck_assert_int_eq(image_store_check(store, 0, NULL, NULL, &e), 0);
+		CHECK_OK(image_store_check(store, &(struct check_options){ 0 }, &report, &e));
+		ck_assert_uint_eq(report.n, 0);
 	}
 	CHECK_OK(tree_remove_at(AT_FDCWD, dir, &e));
 }

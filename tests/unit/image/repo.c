@@ -2,6 +2,7 @@
 #include "image/repo.h"
 #include "base/fd.h"
 #include "base/xalloc.h"
+#include "image/check.h"
 #include "image/image-internal.h"
 #include "test.h"
 #include <fcntl.h>
@@ -139,10 +140,12 @@ START_TEST(removals_of_images_leave_them)
 {
 	struct digest blob = add_blob("a", "abc");
 	struct digest manifest = add_manifest("a", "{m}", "v1", &blob, NULL);
+	AUTO_CHECK_REPORT report = CHECK_REPORT_INIT;
 
 	CHECK_OK(content_sweep(store, true, &e));
 	ck_assert(blob_has(store, &blob) && blob_has(store, &manifest));
-	ck_assert_int_eq(image_store_check(store, 0, NULL, NULL, &e), 0);
+	CHECK_OK(image_store_check(store, &(struct check_options){ 0 }, &report, &e));
+	ck_assert_uint_eq(report.n, 0);
 	end();
 }
 END_TEST

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/xalloc.h"
 #include "image/archive-internal.h"
+#include "image/check.h"
 #include "image/image-internal.h"
 #include "image/prune.h"
 #include "test.h"
@@ -79,6 +80,15 @@ static int one_user(void *ctx, const char *id, struct strv *ret, struct err *err
 	(void)id, (void)err;
 	strv_add(ret, ctx);
 	return 0;
+}
+
+static int check_it(bool repair)
+{
+	AUTO_CHECK_REPORT report = CHECK_REPORT_INIT;
+	const struct check_options options = { .repair = repair };
+
+	CHECK_OK(image_store_check(store, &options, &report, &e));
+	return (int)report.n;
 }
 
 START_TEST(an_image_is_found_by_name_and_id)
@@ -165,7 +175,7 @@ START_TEST(the_last_name_takes_image_and_blobs_along)
 	ck_assert_uint_eq(removed.deleted.len, 0);
 	CHECK_OK(remove_it("b", 0));
 	ck_assert_str_eq(removed.deleted.items[0], id);
-	ck_assert_int_eq(image_store_check(store, 0, NULL, NULL, &e), 0);
+	ck_assert_int_eq(check_it(false), 0);
 	CHECK_ERR(E_NOT_FOUND, remove_it("b", 0));
 	free(id);
 	end();
@@ -262,9 +272,9 @@ START_TEST(blobs_are_verified_in_and_out)
 	ck_assert_int_eq(fchmodat(root_fd, path, 0600, 0), 0);
 	CHECK_OK(file_write_atomic_at(root_fd, path, "evil", 4, 0444, 0, &e));
 	CHECK_ERR(E_CORRUPT, blob_read(store, &d, 100, &data, &len, &e));
-	ck_assert_int_gt(image_store_check(store, 0, NULL, NULL, &e), 0);
-	ck_assert_int_gt(image_store_check(store, IMAGE_CHECK_REPAIR, NULL, NULL, &e), 0);
-	ck_assert_int_eq(image_store_check(store, 0, NULL, NULL, &e), 0);
+	ck_assert_int_gt(check_it(false), 0);
+	ck_assert_int_gt(check_it(true), 0);
+	ck_assert_int_eq(check_it(false), 0);
 	end();
 }
 END_TEST

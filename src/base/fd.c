@@ -50,10 +50,13 @@ int fd_read_all(int fd, size_t max_bytes, char **ret_data, size_t *ret_len, stru
 {
 	AUTO_FREE char *data = NULL;
 	size_t len = 0, cap = 0;
+	bool sized = false;
 	struct stat st;
 
-	if (fstat(fd, &st) == 0 && st.st_size > 0 && (size_t)st.st_size <= max_bytes)
+	if (fstat(fd, &st) == 0 && st.st_size > 0 && (size_t)st.st_size <= max_bytes) {
 		cap = (size_t)st.st_size + 2;
+		sized = S_ISREG(st.st_mode);
+	}
 	if (cap < 4096)
 		cap = 4096;
 	data = xmalloc(cap);
@@ -69,6 +72,8 @@ int fd_read_all(int fd, size_t max_bytes, char **ret_data, size_t *ret_len, stru
 		len += (size_t)n;
 		if (len > max_bytes)
 			return err_set(err, E_LIMIT, "more than %zu bytes", max_bytes);
+		if (sized && len == (size_t)st.st_size)
+			break; /* a file of known size: not worth asking for its end */
 		if (len + 1 == cap)
 			data = xreallocarray(data, cap *= 2, 1);
 	}

@@ -171,9 +171,9 @@ static int open_mount_sources(struct runtime_sandbox *s, struct err *err)
 
 /* ---- cgroup ---- */
 
-/* Which hierarchies to join. Joining one of v1 makes the kernel wait for a grace period (5 to 15
- * ms), so a container without limits joins v2's only, by CLONE_INTO_CGROUP, where it exists. One
- * that could mount cgroups itself joins all, so as not to see the root's. */
+/* Which hierarchies to join. Each of v1 is a directory to make and remove, so a container without
+ * limits joins v2's only, by CLONE_INTO_CGROUP, where it exists. One that could mount cgroups
+ * itself joins all, so as not to see the root's. */
 unsigned create_hierarchies(const struct runtime_sandbox *s)
 {
 	const struct cgroup_layout *l = cgroup_layout_get();
@@ -265,10 +265,8 @@ static int join_cgroup(struct runtime_sandbox *s, unsigned wanted, struct err *e
 		    resources_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0 ||
 		    device_rules_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0)
 			return -1;
-		if (cgroup_attach_in(&s->cgroup, s->cgroup.joined & ~born_into, s->pid, err) < 0)
-			return -1;
 	}
-	return sync_tell(s->sync_fd, 'c', err);
+	return cgroup_send(s->sync_fd, &s->cgroup, s->cgroup.joined & ~born_into, err);
 }
 
 static int join_rdt(struct runtime_sandbox *s, struct err *err)

@@ -137,7 +137,11 @@ static int child_run(struct exec *e, struct err *err)
 			return -1;
 		e->ctx.lsm = &lsm;
 	}
-	if (sync_expect(e->child_sync_fd, 'c', err) < 0)
+	if (cgroup_receive(e->child_sync_fd, err) < 0)
+		return -1;
+	/* After the cgroup: entering a cpuset resets it. */
+	if (affinity_apply(e->args->process->exec_cpu_final, "process.execCPUAffinity.final", 0,
+	                   err) < 0)
 		return -1;
 	if (e->args->process->terminal && open_console(e, &slave, err) < 0)
 		return -1;
@@ -269,11 +273,7 @@ static int converse(struct exec *e, struct err *err)
 	unsigned born_into = e->cgroup.fds[CGROUP_UNIFIED] >= 0 ? CGROUP_BIT(CGROUP_UNIFIED) : 0;
 	const struct exec_wait wait = { e->args->state_root_fd, e->args->id, e->pid };
 
-	if (cgroup_attach_in(&e->cgroup, e->cgroup.joined & ~born_into, e->pid, err) < 0)
-		return -1;
-	if (affinity_apply(e->args->process->exec_cpu_final, "process.execCPUAffinity.final",
-	                   e->pid, err) < 0 ||
-	    sync_tell(e->sync_fd, 'c', err) < 0)
+	if (cgroup_send(e->sync_fd, &e->cgroup, e->cgroup.joined & ~born_into, err) < 0)
 		return -1;
 	for (;;) {
 		int fd = -1, r = sync_receive(e->sync_fd, &fd, err);

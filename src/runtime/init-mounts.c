@@ -347,22 +347,40 @@ int init_pivot(struct runtime_sandbox *s, int root_fd, struct err *err)
 
 /* ---- masked and read-only paths: after pivot, below the container's own "/" ---- */
 
-static int mask_file(int target_fd)
+/* What masks: opened with the first path that needs it. */
+struct masks {
+	int null_fd;  /* the null device */
+	int empty_fd; /* one empty read-only tmpfs, cloned for each directory */
+};
+
+static int open_null(struct masks *m)
 {
-	AUTO_FD null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	AUTO_FD tree = -1;
+	AUTO_FD null = -1;
 	struct stat st;
 
+	if (m->null_fd >= 0)
+		return 0;
 	/* CVE-2025-31133: what lies at this name must be the null device and nothing else. */
+	null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (null < 0 || fstat(null, &st) < 0)
 		return -errno;
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 		return -EPERM;
-	tree = open_tree(null, "", DETACHED_TREE | AT_EMPTY_PATH);
+	m->null_fd = TAKE_FD(null);
+	return 0;
+}
+
+static int mask_file(int target_fd, struct masks *m)
+{
+	AUTO_FD tree = -1;
+	int r = open_null(m);
+
+	if (r < 0)
+		return r;
+	tree = open_tree(m->null_fd, "", DETACHED_TREE | AT_EMPTY_PATH);
 	return tree < 0 ? -errno : attach(tree, target_fd);
 }
 
-/* One empty read-only tmpfs, cloned for each directory. */
 static int mask_dir(int target_fd, int *empty_fd)
 {
 	AUTO_FD tree = -1;
@@ -385,7 +403,15 @@ static int mask_dir(int target_fd, int *empty_fd)
 	return tree < 0 ? -errno : attach(tree, target_fd);
 }
 
-static int mask_path(int root_fd, const char *path, int *empty_fd)
+static void close_masks(struct masks *m)
+{
+	if (m->null_fd >= 0)
+		close(m->null_fd);
+	if (m->empty_fd >= 0)
+		close(m->empty_fd);
+}
+
+static int mask_path(int root_fd, const char *path, struct masks *m)
 {
 	AUTO_FD target = rootfs_open(root_fd, path, O_PATH, 0);
 	struct stat st;
@@ -396,7 +422,7 @@ static int mask_path(int root_fd, const char *path, int *empty_fd)
 		return target;
 	if (fstat(target, &st) < 0)
 		return -errno;
-	return S_ISDIR(st.st_mode) ? mask_dir(target, empty_fd) : mask_file(target);
+	return S_ISDIR(st.st_mode) ? mask_dir(target, &m->empty_fd) : mask_file(target, m);
 }
 
 static int readonly_path(int root_fd, const char *path)
@@ -438,8 +464,8 @@ int init_hide_paths(struct runtime_sandbox *s, struct err *err)
 {
 	const struct oci_linux *l = &s->spec->linux_;
 	AUTO_FD root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	AUTO_FD empty = -1;
-	int r;
+	struct masks masks = { -1, -1 };
+	int r = 0;
 
 	if (root < 0)
 		return err_sys(err, errno, "open '/'");
@@ -450,10 +476,13 @@ int init_hide_paths(struct runtime_sandbox *s, struct err *err)
 			               l->readonly_paths.items[i]);
 	}
 	for (size_t i = 0; i < l->masked_paths.len; i++) {
-		r = mask_path(root, l->masked_paths.items[i], &empty);
-		if (r < 0)
-			return err_sys(err, -r, "linux.maskedPaths[%zu]: '%s'", i,
-			               l->masked_paths.items[i]);
+		r = mask_path(root, l->masked_paths.items[i], &masks);
+		if (r < 0) {
+			err_sys(err, -r, "linux.maskedPaths[%zu]: '%s'", i,
+			        l->masked_paths.items[i]);
+			break;
+		}
 	}
-	return finish_readonly(s, err);
+	close_masks(&masks);
+	return r < 0 ? -1 : finish_readonly(s, err);
 }

@@ -54,7 +54,7 @@ int init_wait_cgroup(struct runtime_sandbox *s, struct err *err)
 {
 	if (s->cgroup_ready)
 		return 0;
-	if (sync_expect(s->child_sync_fd, 'c', err) < 0)
+	if (cgroup_receive(s->child_sync_fd, err) < 0)
 		return -1;
 	s->cgroup_ready = true;
 	if (s->plan.new_cgroup_ns && unshare(CLONE_NEWCGROUP) < 0)
@@ -201,7 +201,8 @@ static int open_console(struct runtime_sandbox *s, int root_fd, int *ret_slave, 
 /* As the other runtimes do; what stands in the way shows when it is entered. */
 static void make_cwd(struct runtime_sandbox *s, int root_fd)
 {
-	int fd = rootfs_mkdir_all(root_fd, s->spec->process.cwd ? s->spec->process.cwd : "/", 0755);
+	const char *cwd = s->spec->process.cwd;
+	int fd = cwd && strcmp(cwd, "/") != 0 ? rootfs_mkdir_all(root_fd, cwd, 0755) : -1;
 
 	if (fd >= 0)
 		close(fd);

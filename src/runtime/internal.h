@@ -4,7 +4,8 @@
  *
  *   caller                                     new process
  *   'm' user namespace is mapped      ----->   (only with a new one) becomes its root
- *   'c' cgroup is ready               ----->   makes its cgroup namespace, mounts cgroups
+ *   'c' cgroup is ready, with a file
+ *       to enter it for each hierarchy ---->   enters, makes its cgroup namespace, mounts cgroups
  *                                     <-----   'h' namespaces and mounts are there
  *   'h' createRuntime hooks have run  ----->   (only when there are such hooks) pivots
  *                                     <-----   't' the terminal's master, as a descriptor
@@ -51,12 +52,21 @@ int sync_send(int fd, char what);
  * message says why. */
 int sync_tell(int fd, char what, struct err *err);
 int sync_send_fd(int fd, char what, int passed_fd);
+#define SYNC_FDS_MAX 16
+int sync_send_fds(int fd, char what, const int *passed, size_t n);
 void sync_send_err(int fd, const struct err *err);
 /* Next message: its byte, 0 at end of file, -1 with *err (an 'e' message becomes that error).
  * *ret_fd: a descriptor that came with it, or -1; NULL: none is expected. */
 int sync_receive(int fd, int *ret_fd, struct err *err);
 /* Wait for exactly this message. */
 int sync_expect(int fd, char what, struct err *err);
+/* The same, with at most *n_fds descriptors, which become the caller's; *n_fds: how many. */
+int sync_expect_fds(int fd, char what, int *fds, size_t *n_fds, struct err *err);
+
+/* enter-cgroup.c: both sides of 'c'. The caller opens the doors of `cg` in the hierarchies of
+ * `controllers` (sys/cgroup.h) and sends them; the new process, of one thread, goes through. */
+int cgroup_send(int sync_fd, struct cgroup *cg, unsigned controllers, struct err *err);
+int cgroup_receive(int child_sync_fd, struct err *err);
 
 /* create.c: the hierarchies (CGROUP_BIT) that the container joins. */
 unsigned create_hierarchies(const struct runtime_sandbox *s);

@@ -24,13 +24,37 @@
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+/* Signals that are ignored or handled, by /proc/self/status; all of them where it cannot be read.
+ */
+static uint64_t signals_set(void)
+{
+	static const char *const lines[] = { "\nSigIgn:\t", "\nSigCgt:\t" };
+	char buf[4096];
+	AUTO_FD fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	uint64_t set = 0;
+
+	if (n <= 0)
+		return UINT64_MAX;
+	buf[n] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		const char *at = strstr(buf, lines[i]);
+
+		if (!at)
+			return UINT64_MAX;
+		set |= strtoull(at + strlen(lines[i]), NULL, 16);
+	}
+	return set;
+}
+
 void process_reset_signals(void)
 {
 	/* A caller may have set any of them to be ignored, which execve would pass on. */
+	uint64_t set = signals_set();
 	sigset_t none;
 
 	for (int i = 1; i < _NSIG; i++)
-		if (i != SIGKILL && i != SIGSTOP)
+		if (set >> (i - 1) & 1 && i != SIGKILL && i != SIGSTOP)
 			signal(i, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -27,26 +27,35 @@ int sync_tell(int fd, char what, struct err *err)
 	return err_sys(err, -r, "send to the new process");
 }
 
-int sync_send_fd(int fd, char what, int passed_fd)
+int sync_send_fds(int fd, char what, const int *passed, size_t n)
 {
 	union {
 		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
+		char room[CMSG_SPACE(sizeof(int) * SYNC_FDS_MAX)];
 	} control = { 0 };
 	struct iovec iov = { .iov_base = &what, .iov_len = 1 };
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
+		.msg_control = n ? &control : NULL,
+		.msg_controllen = n ? CMSG_SPACE(sizeof(int) * n) : 0,
 	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &passed_fd, sizeof(int));
+	if (n > SYNC_FDS_MAX)
+		return -E2BIG;
+	if (c) {
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * n);
+		memcpy(CMSG_DATA(c), passed, sizeof(int) * n);
+	}
 	return sendmsg(fd, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+int sync_send_fd(int fd, char what, int passed_fd)
+{
+	return sync_send_fds(fd, what, &passed_fd, 1);
 }
 
 void sync_send_err(int fd, const struct err *err)
@@ -71,24 +80,45 @@ static int exec_failed(const char *bytes, size_t len, struct err *err)
 	return -1;
 }
 
-int sync_receive(int fd, int *ret_fd, struct err *err)
+/* Descriptors that came with a message; those beyond `room` are closed. */
+static size_t take_fds(struct msghdr *msg, int *fds, size_t room)
 {
-	struct message m = { 0 };
+	size_t n = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t came = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < came; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (n < room)
+				fds[n++] = fd;
+			else
+				close(fd);
+		}
+	}
+	return n;
+}
+
+static int receive(int fd, struct message *m, ssize_t *ret_len, int *fds, size_t *n_fds,
+                   struct err *err)
+{
 	union {
 		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
+		char room[CMSG_SPACE(sizeof(int) * SYNC_FDS_MAX)];
 	} control;
-	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
+	struct iovec iov = { .iov_base = m, .iov_len = sizeof(*m) };
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
-		.msg_control = ret_fd ? &control : NULL,
-		.msg_controllen = ret_fd ? sizeof(control) : 0,
+		.msg_control = fds ? &control : NULL,
+		.msg_controllen = fds ? sizeof(control) : 0,
 	};
 	ssize_t n;
 
-	if (ret_fd)
-		*ret_fd = -1;
 	/* A peer that ended with messages of ours unread shows as ECONNRESET, once, and before what
 	 * it said itself: read on. */
 	do
@@ -96,37 +126,69 @@ int sync_receive(int fd, int *ret_fd, struct err *err)
 	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
 		return err_sys(err, errno, "receive from the new process");
-	for (struct cmsghdr *c = ret_fd ? CMSG_FIRSTHDR(&msg) : NULL; c; c = CMSG_NXTHDR(&msg, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
-	if (n == 0)
+	if (fds)
+		*n_fds = take_fds(&msg, fds, *n_fds);
+	*ret_len = n;
+	return 0;
+}
+
+/* What a message says: see sync_receive(). */
+static int understand(struct message *m, size_t len, struct err *err)
+{
+	if (len == 0)
 		return 0;
-	if (m.what == 'x')
-		return exec_failed((const char *)&m, (size_t)n, err);
-	if (m.what != 'e')
-		return m.what;
+	if (m->what == 'x')
+		return exec_failed((const char *)m, len, err);
+	if (m->what != 'e')
+		return m->what;
 	/* The text may come from a container's process: bounded, and never a format. */
-	m.err.msg[sizeof(m.err.msg) - 1] = '\0';
-	m.err.hint[sizeof(m.err.hint) - 1] = '\0';
-	m.err.file = __FILE__;
-	if ((unsigned)m.err.code == 0 || (unsigned)m.err.code >= E_CODE_MAX)
-		m.err.code = E_INTERNAL;
-	*err = m.err;
+	m->err.msg[sizeof(m->err.msg) - 1] = '\0';
+	m->err.hint[sizeof(m->err.hint) - 1] = '\0';
+	m->err.file = __FILE__;
+	if ((unsigned)m->err.code == 0 || (unsigned)m->err.code >= E_CODE_MAX)
+		m->err.code = E_INTERNAL;
+	*err = m->err;
 	return -1;
+}
+
+int sync_receive(int fd, int *ret_fd, struct err *err)
+{
+	struct message m = { 0 };
+	size_t n = 1;
+	ssize_t len;
+
+	if (ret_fd)
+		*ret_fd = -1;
+	if (receive(fd, &m, &len, ret_fd, &n, err) < 0)
+		return -1;
+	return understand(&m, (size_t)len, err);
+}
+
+static int expected(int got, char what, struct err *err)
+{
+	if (got < 0)
+		return -1;
+	if (got == 0)
+		return err_set(err, E_INTERRUPTED,
+		               "the runtime gave up before the container was "
+		               "started");
+	if (got != what)
+		return err_set(err, E_INTERNAL, "message '%c' came where '%c' was expected", got,
+		               what);
+	return 0;
+}
+
+int sync_expect_fds(int fd, char what, int *fds, size_t *n_fds, struct err *err)
+{
+	struct message m = { 0 };
+	ssize_t len;
+
+	if (receive(fd, &m, &len, fds, n_fds, err) < 0)
+		return -1;
+	return expected(understand(&m, (size_t)len, err), what, err);
 }
 
 int sync_expect(int fd, char what, struct err *err)
 {
-	int r = sync_receive(fd, NULL, err);
-
-	if (r < 0)
-		return -1;
-	if (r == 0)
-		return err_set(err, E_INTERRUPTED,
-		               "the runtime gave up before the container was "
-		               "started");
-	if (r != what)
-		return err_set(err, E_INTERNAL, "message '%c' came where '%c' was expected", r,
-		               what);
-	return 0;
+	return expected(sync_receive(fd, NULL, err), what, err);
 }

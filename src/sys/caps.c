@@ -56,11 +56,13 @@ bool caps_have(int cap)
 
 int caps_bound(uint64_t keep)
 {
-	uint64_t drop = caps_known() & ~keep;
-
-	for (int cap = 0; cap < 64; cap++)
-		if (drop >> cap & 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
-			return -errno;
+	for (int cap = 0; cap < 64; cap++) {
+		if (keep >> cap & 1)
+			continue;
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+			continue;
+		return errno == EINVAL ? 0 : -errno; /* EINVAL: above the last one */
+	}
 	return 0;
 }
 

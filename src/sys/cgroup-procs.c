@@ -146,6 +146,17 @@ static int remove_dir(void *ctx, int dir_fd)
 	return 0;
 }
 
+/* Most have nothing below them. */
+static int remove_leaf(const struct cgroup *cg, int dir_fd)
+{
+	const char *name = strrchr(cg->path, '/');
+	AUTO_FD parent = openat(dir_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (parent < 0 || !name || !name[1])
+		return -ENOENT;
+	return unlinkat(parent, name + 1, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
 int cgroup_remove(struct cgroup *cg, bool kill_them, struct err *err)
 {
 	for (int h = 0; h < CGROUP_MAX; h++) {
@@ -155,7 +166,8 @@ int cgroup_remove(struct cgroup *cg, bool kill_them, struct err *err)
 
 		if (cg->fds[h] < 0)
 			continue;
-		while ((r = cgroup_walk(cg->fds[h], remove_dir, NULL)) == -EBUSY &&
+		r = remove_leaf(cg, cg->fds[h]);
+		while (r < 0 && (r = cgroup_walk(cg->fds[h], remove_dir, NULL)) == -EBUSY &&
 		       clock_monotonic_ms() < end) {
 			/* Busy: processes that were killed a moment ago, or that still have to be.
 			 */

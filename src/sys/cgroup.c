@@ -431,6 +431,34 @@ int cgroup_attach_in(struct cgroup *cg, unsigned controllers, pid_t pid, struct 
 	return 0;
 }
 
+int cgroup_doors(struct cgroup *cg, unsigned controllers, int *fds, struct err *err)
+{
+	int n = 0;
+
+	for (int h = 0; h < CGROUP_MAX; h++) {
+		const char *file = h == CGROUP_UNIFIED ? "cgroup.procs" : "tasks";
+
+		if (!(controllers & CGROUP_BIT(h)) || cg->fds[h] < 0)
+			continue;
+		fds[n] = openat(cg->fds[h], file, O_WRONLY | O_CLOEXEC);
+		if (fds[n] >= 0) {
+			n++;
+			continue;
+		}
+		err_sys(err, errno, "open '%s' of cgroup '%s' of '%s'", file, cg->path,
+		        names[h].v1);
+		while (n > 0)
+			close(fds[--n]);
+		return -1;
+	}
+	return n;
+}
+
+int cgroup_enter(int door_fd)
+{
+	return write(door_fd, "0", 1) == 1 ? 0 : -errno;
+}
+
 int cgroup_attach(struct cgroup *cg, pid_t pid, struct err *err)
 {
 	return cgroup_attach_in(cg, cg->joined, pid, err);

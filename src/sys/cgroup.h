@@ -79,6 +79,14 @@ int cgroup_open(struct cgroup *cg, const char *path, unsigned controllers, struc
 /* Move a process into it, in every joined hierarchy (or those of `controllers` only). */
 int cgroup_attach(struct cgroup *cg, pid_t pid, struct err *err);
 int cgroup_attach_in(struct cgroup *cg, unsigned controllers, pid_t pid, struct err *err);
+/* The same, done by the process itself, which must have one thread: a v1 hierarchy that a thread
+ * enters alone takes no lock, where moving another process waits 5 to 15 ms for a grace period.
+ * Who may write there opens the files, one for each hierarchy of `controllers` that is joined, in
+ * the order of enum cgroup_controller, into fds (CGROUP_MAX of them; the caller closes them);
+ * returns how many. The process that enters need not be able to open them itself. */
+int cgroup_doors(struct cgroup *cg, unsigned controllers, int *fds, struct err *err);
+/* Enter the cgroup of one such file. 0 or -errno. */
+int cgroup_enter(int door_fd);
 /* Remove the directory and what is below it, in every joined hierarchy, after killing what is left
  * inside it when `kill` is set. Missing ones are fine. Waits shortly for the kernel. */
 int cgroup_remove(struct cgroup *cg, bool kill, struct err *err);

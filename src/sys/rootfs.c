@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "base/macro.h"
+#include "base/xalloc.h"
 
 #define IN_ROOT (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 
@@ -107,10 +108,29 @@ static int mkdir_components(int root_fd, const char *path, mode_t mode)
 	return r < 0 ? r : TAKE_FD(dir);
 }
 
+/* The parent exists, and only the last component is missing. -ENOENT: it is otherwise. */
+static int mkdir_last(int root_fd, const char *path, mode_t mode)
+{
+	const char *name = strrchr(path, '/');
+	AUTO_FREE char *parent = NULL;
+	AUTO_FD dir = -1;
+
+	if (!name || name == path || !name[1] || strcmp(name, "/..") == 0 ||
+	    strcmp(name, "/.") == 0)
+		return -ENOENT;
+	parent = xstrndup(path, (size_t)(name - path));
+	dir = rootfs_open(root_fd, parent, O_PATH | O_DIRECTORY, 0);
+	if (dir < 0 || mkdirat(dir, name + 1, mode) < 0) /* EEXIST: a link that dangles */
+		return -ENOENT;
+	return rootfs_open_nolinks(dir, name + 1, O_PATH | O_DIRECTORY, 0);
+}
+
 int rootfs_mkdir_all(int root_fd, const char *path, mode_t mode)
 {
 	int fd = rootfs_open(root_fd, path, O_PATH | O_DIRECTORY, 0);
 
+	if (fd == -ENOENT)
+		fd = mkdir_last(root_fd, path, mode);
 	return fd == -ENOENT ? mkdir_components(root_fd, path, mode) : fd;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
@@ -221,6 +222,7 @@ int main(int argc, char **argv)
 	struct cmd_ctx ctx = { .err = ERR_INIT, .root_fd = -1 };
 	int log_fd = STDERR_FILENO, r;
 
+	mallopt(M_TOP_PAD, 512 << 10); /* one request to the kernel instead of many */
 	r = dispatch(&ctx, argc, argv, &log_fd);
 	if (r >= 0)
 		return r;

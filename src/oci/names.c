@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
 
 #include "base/macro.h"
@@ -48,12 +47,30 @@ static const struct { const char *name; int number; } signals[] = {
 };
 /* clang-format on */
 
+/* strcasecmp's five variants and its locale are 35 KB of a static program. */
+static bool starts_nocase(const char *text, const char *prefix)
+{
+	for (; *prefix; text++, prefix++) {
+		char a = *text >= 'a' && *text <= 'z' ? (char)(*text - 32) : *text;
+		char b = *prefix >= 'a' && *prefix <= 'z' ? (char)(*prefix - 32) : *prefix;
+
+		if (a != b)
+			return false;
+	}
+	return true;
+}
+
+static bool equals_nocase(const char *a, const char *b)
+{
+	return strlen(a) == strlen(b) && starts_nocase(a, b);
+}
+
 int oci_cap_number(const char *name)
 {
-	if (strncasecmp(name, "CAP_", 4) == 0)
+	if (starts_nocase(name, "CAP_"))
 		name += 4;
 	for (int i = 0; i <= OCI_CAP_LAST; i++)
-		if (strcasecmp(cap_names[i] + 4, name) == 0)
+		if (equals_nocase(cap_names[i] + 4, name))
 			return i;
 	return -1;
 }
@@ -65,10 +82,10 @@ const char *oci_cap_name(int number)
 
 int oci_rlimit_resource(const char *name)
 {
-	if (strncasecmp(name, "RLIMIT_", 7) == 0)
+	if (starts_nocase(name, "RLIMIT_"))
 		name += 7;
 	for (size_t i = 0; i < ARRAY_LEN(rlimits); i++)
-		if (strcasecmp(rlimits[i].name + 7, name) == 0)
+		if (equals_nocase(rlimits[i].name + 7, name))
 			return rlimits[i].resource;
 	return -1;
 }
@@ -84,10 +101,10 @@ const char *oci_rlimit_name(int resource)
 /* "RTMIN", "RTMIN+n", "RTMAX", "RTMAX-n" as the kernel and docker number them: 34 to 64. */
 static int realtime_signal(const char *name)
 {
-	bool from_max = strncasecmp(name, "RTMAX", 5) == 0;
+	bool from_max = starts_nocase(name, "RTMAX");
 	uint32_t n = 0;
 
-	if (!from_max && strncasecmp(name, "RTMIN", 5) != 0)
+	if (!from_max && !starts_nocase(name, "RTMIN"))
 		return -1;
 	name += 5;
 	if (*name) {
@@ -103,10 +120,10 @@ int oci_signal_number(const char *name)
 
 	if (parse_u32(name, &n) == 0)
 		return n <= 64 ? (int)n : -1;
-	if (strncasecmp(name, "SIG", 3) == 0)
+	if (starts_nocase(name, "SIG"))
 		name += 3;
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-		if (strcasecmp(signals[i].name + 3, name) == 0)
+		if (equals_nocase(signals[i].name + 3, name))
 			return signals[i].number;
 	return realtime_signal(name);
 }

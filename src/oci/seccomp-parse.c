@@ -161,14 +161,23 @@ static const char *go_arch(void)
 #endif
 }
 
+/* "6.1.0-13-amd64", or "4.8": the first two numbers. */
+static bool parse_release(const char *text, unsigned long ret[2])
+{
+	char *end;
+
+	ret[0] = strtoul(text, &end, 10);
+	ret[1] = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	return end != text;
+}
+
 /* Whether the running kernel is at least "4.8". */
 static bool kernel_is_at_least(const char *wanted)
 {
 	struct utsname u;
-	unsigned have[2] = { 0, 0 }, want[2] = { 0, 0 };
+	unsigned long have[2], want[2];
 
-	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &have[0], &have[1]) != 2 ||
-	    sscanf(wanted, "%u.%u", &want[0], &want[1]) < 1)
+	if (uname(&u) < 0 || !parse_release(u.release, have) || !parse_release(wanted, want))
 		return false;
 	return have[0] > want[0] || (have[0] == want[0] && have[1] >= want[1]);
 }

@@ -26,13 +26,23 @@ struct segment {
 /* "55d0-55e0 r-xp 00000000 08:01 1234  /usr/bin/dhow" of our own program's file. */
 static bool parse_line(const char *line, const struct stat *exe, struct segment *ret)
 {
-	unsigned dev_major, dev_minor;
 	unsigned long inode;
-	char perms[5];
+	const char *perms;
+	char *end;
 
-	if (sscanf(line, "%lx-%lx %4s %*x %x:%x %lu", &ret->start, &ret->end, perms, &dev_major,
-	           &dev_minor, &inode) != 6)
+	ret->start = strtoul(line, &end, 16);
+	if (*end != '-')
 		return false;
+	ret->end = strtoul(end + 1, &end, 16);
+	if (*end != ' ' || strnlen(end, 6) < 6)
+		return false;
+	perms = end + 1;
+	(void)strtoul(perms + 4, &end, 16); /* the offset */
+	(void)strtoul(end, &end, 16);       /* the device */
+	if (*end != ':')
+		return false;
+	(void)strtoul(end + 1, &end, 16);
+	inode = strtoul(end, &end, 10);
 	ret->prot = (perms[0] == 'r' ? PROT_READ : 0) | (perms[1] == 'w' ? PROT_WRITE : 0) |
 	            (perms[2] == 'x' ? PROT_EXEC : 0);
 	/* The device may be shown differently from stat's (btrfs, overlayfs), so the inode and the

@@ -99,7 +99,7 @@ static char *format_state(const struct runtime_state *st, pid_t pid, const char 
 {
 	AUTO_FREE char *state = runtime_state_format(st, false);
 	AUTO_JSON *obj = json_object_new_object();
-	struct json_object *fds;
+	struct json_object *fds, *parsed = NULL;
 
 	json_add_str(obj, "ociVersion", OCI_VERSION);
 	fds = json_add_array(obj, "fds");
@@ -107,7 +107,8 @@ static char *format_state(const struct runtime_state *st, pid_t pid, const char 
 	json_add_i64(obj, "pid", pid);
 	if (*metadata)
 		json_add_str(obj, "metadata", metadata);
-	json_object_object_add(obj, "state", json_tokener_parse(state));
+	if (json_parse("state", state, strlen(state), &parsed, ERR_IGNORE) == 0)
+		json_object_object_add(obj, "state", parsed);
 	return xstrdup(json_text(obj, false));
 }
 

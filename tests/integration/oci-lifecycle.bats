@@ -110,6 +110,20 @@ empty_ps() {
     [ "$(oci list -q)" = c5 ]
 }
 
+@test "kill and delete take a regular expression" {
+    container web-1
+    container web-2
+    container db-1
+    oci kill --regex '^web-[0-9]+$' KILL
+    wait_for 5 oci_is web-1 stopped
+    wait_for 5 oci_is web-2 stopped
+    oci_is db-1 running
+    oci delete --regex '^web'
+    [ "$(oci list -q)" = db-1 ]
+    fails 1 oci kill --regex '[' KILL
+    says "not a regular expression"
+}
+
 @test "ps shows the container's processes only" {
     container c6
     [ "$(oci ps -f json c6)" = "[$(oci state c6 | jq .pid)]" ]

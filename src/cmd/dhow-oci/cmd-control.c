@@ -2,12 +2,12 @@
 #include "oci.h"
 
 #include <errno.h>
-#include <regex.h>
 #include <signal.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/pattern.h"
 #include "base/proc.h"
 #include "base/xalloc.h"
 #include "codec/json.h"
@@ -90,8 +90,10 @@ static void list_row(const struct runtime_state *st)
 static void list_item(struct json_object *all, const struct runtime_state *st)
 {
 	AUTO_FREE char *text = runtime_state_format(st, false);
-	struct json_object *item = json_tokener_parse(text);
+	struct json_object *item = NULL;
 
+	if (json_parse("state", text, strlen(text), &item, ERR_IGNORE) < 0)
+		return;
 	json_add_str(item, "owner", st->owner ? "" : "root");
 	json_object_array_add(all, item);
 }
@@ -141,22 +143,20 @@ int cmd_list(struct cmd_ctx *ctx, const struct command *self, int argc, char **a
 static int choose(struct cmd_ctx *ctx, const char *arg, bool regex, struct strv *ret)
 {
 	AUTO_STRV all = STRV_INIT;
-	regex_t re;
+	AUTO(pattern_freep) struct pattern *p = NULL;
 
 	if (!regex) {
 		strv_add(ret, arg);
 		return 0;
 	}
-	if (regcomp(&re, arg, REG_EXTENDED | REG_NOSUB) != 0)
+	p = pattern_new(arg);
+	if (!p)
 		return err_set(&ctx->err, E_INVALID, "'%s' is not a regular expression", arg);
-	if (runtime_list(ctx->root_fd, &all, &ctx->err) < 0) {
-		regfree(&re);
+	if (runtime_list(ctx->root_fd, &all, &ctx->err) < 0)
 		return -1;
-	}
 	for (size_t i = 0; i < all.len; i++)
-		if (regexec(&re, all.items[i], 0, NULL, 0) == 0)
+		if (pattern_matches(p, all.items[i]))
 			strv_add(ret, all.items[i]);
-	regfree(&re);
 	return 0;
 }
 

@@ -361,17 +361,12 @@ static int parse_net_devices(const struct json *at, struct oci_linux *l, struct 
 	return 0;
 }
 
-static int parse_time_offset(const struct json *at, const char *clock, struct oci_time_offset *ret,
+static int parse_time_offset(const struct json *all, const char *clock, struct oci_time_offset *ret,
                              struct err *err)
 {
-	struct json all, one;
-	bool present = false;
+	struct json one;
 
-	if (json_get_object(at, "timeOffsets", &all, &present, err) < 0)
-		return -1;
-	if (!present)
-		return 0;
-	if (json_get_object(&all, clock, &one, &ret->present, err) < 0)
+	if (json_get_object(all, clock, &one, &ret->present, err) < 0)
 		return -1;
 	if (!ret->present)
 		return 0;
@@ -381,6 +376,27 @@ static int parse_time_offset(const struct json *at, const char *clock, struct oc
 	if (ret->nanosecs > 999999999)
 		return json_error(err, &one, "nanosecs must be below 1000000000");
 	return 0;
+}
+
+static int parse_time_offsets(const struct json *at, struct oci_linux *l, struct err *err)
+{
+	struct json all;
+	bool present = false;
+
+	if (json_get_object(at, "timeOffsets", &all, &present, err) < 0)
+		return -1;
+	if (!present)
+		return 0;
+	json_object_object_foreach(all.obj, clock, unused)
+	{
+		(void)unused;
+		if (strcmp(clock, "monotonic") != 0 && strcmp(clock, "boottime") != 0)
+			return json_error(err, &all, "clock '%s' is neither monotonic nor boottime",
+			                  clock);
+	}
+	return parse_time_offset(&all, "monotonic", &l->time_monotonic, err) < 0
+	               ? -1
+	               : parse_time_offset(&all, "boottime", &l->time_boottime, err);
 }
 
 static int parse_personality(const struct json *at, struct oci_linux *l, struct err *err)
@@ -408,9 +424,8 @@ int spec_parse_linux(const struct json *at, struct oci_linux *l, struct err *err
 	if (parse_namespaces(at, l, err) < 0 ||
 	    spec_parse_idmaps(at, "uidMappings", &l->uid_mappings, &l->n_uid_mappings, err) < 0 ||
 	    spec_parse_idmaps(at, "gidMappings", &l->gid_mappings, &l->n_gid_mappings, err) < 0 ||
-	    parse_time_offset(at, "monotonic", &l->time_monotonic, err) < 0 ||
-	    parse_time_offset(at, "boottime", &l->time_boottime, err) < 0 ||
-	    parse_devices(at, l, err) < 0 || parse_net_devices(at, l, err) < 0 ||
+	    parse_time_offsets(at, l, err) < 0 || parse_devices(at, l, err) < 0 ||
+	    parse_net_devices(at, l, err) < 0 ||
 	    spec_get_str(at, "cgroupsPath", &l->cgroups_path, err) < 0 ||
 	    spec_get_str(at, "rootfsPropagation", &l->rootfs_propagation, err) < 0 ||
 	    spec_parse_keyvals(at, "sysctl", &l->sysctl, &l->n_sysctl, err) < 0 ||

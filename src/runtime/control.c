@@ -127,6 +127,8 @@ static int remove_unfinished(int state_root_fd, const char *id, struct err *err)
 	if (file_read_at(dir, "cgroup", 8192, &path, &len, ERR_IGNORE) == 0 &&
 	    cgroup_open(&cg, path, cgroup_layout_get()->available, ERR_IGNORE) == 0)
 		cgroup_remove(&cg, false, ERR_IGNORE);
+	if (shared_root_remove(dir, err) < 0)
+		return -1;
 	remove_temporary(dir);
 	remove_state(state_root_fd, id);
 	return 0;
@@ -166,6 +168,12 @@ int runtime_delete(int state_root_fd, const char *id, bool force, struct err *er
 		return -1;
 	if (st.rdt.group)
 		rdt_leave(&st.rdt, id);
+	if (st.shares_mounts) {
+		AUTO_FD dir = state_dir_open(state_root_fd, id, err);
+
+		if (dir < 0 || shared_root_remove(dir, err) < 0)
+			return -1;
+	}
 	if (st.poststop.count) {
 		text = runtime_state_format(&st, false);
 		/* Reported, but the container is gone all the same. */

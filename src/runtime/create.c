@@ -39,6 +39,7 @@ static void sandbox_done(struct runtime_sandbox *s)
 	close_fd(&s->state_dir_fd);
 	close_fd(&s->sync_fd);
 	close_fd(&s->child_sync_fd);
+	close_fd(&s->shared_root_fd);
 	close_fd(&s->listen_fd);
 	close_fd(&s->pidfd);
 	close_fd(&s->console_fd);
@@ -75,6 +76,8 @@ static void sandbox_undo(struct runtime_sandbox *s)
 	}
 	if (s->state_dir_fd < 0)
 		return;
+	if (s->shared_root_fd >= 0)
+		shared_root_remove(s->state_dir_fd, ERR_IGNORE);
 	unlinkat(s->state_dir_fd, "start", 0);
 	unlinkat(s->state_dir_fd, "state.json", 0);
 	unlinkat(s->state_dir_fd, "config.json", 0);
@@ -117,55 +120,6 @@ static int make_start_socket(struct runtime_sandbox *s, struct err *err)
 	if (s->listen_fd < 0 || bind(s->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
 	    listen(s->listen_fd, 1) < 0)
 		return err_sys(err, errno, "make the start socket of '%s'", s->args->id);
-	return 0;
-}
-
-static int open_namespaces(struct runtime_sandbox *s, struct err *err)
-{
-	for (int i = 0; i < OCI_NS_MAX; i++) {
-		const struct oci_namespace *ns = &s->spec->linux_.ns[i];
-
-		if (!s->plan.ns_join[i])
-			continue;
-		s->ns_fds[i] = ns->fd >= 0 ? ns->fd : open(ns->path, O_RDONLY | O_CLOEXEC);
-		if (s->ns_fds[i] < 0)
-			return err_sys(err, errno, "linux.namespaces: open '%s'", ns->path);
-	}
-	return 0;
-}
-
-/* With a user namespace the new process may not reach the sources that the caller can: the caller
- * opens them. Ordinary users cannot clone mounts here, and then have the same rights inside. */
-static int open_mount_sources(struct runtime_sandbox *s, struct err *err)
-{
-	struct mount_attr slave = { .propagation = MS_SLAVE };
-
-	s->mount_sources = xmalloc((s->plan.n_mounts + 1) * sizeof(int));
-	for (size_t i = 0; i < s->plan.n_mounts; i++)
-		s->mount_sources[i] = -1;
-	if (!s->spec->linux_.ns[OCI_NS_USER].wanted || !caps_have(CAP_SYS_ADMIN))
-		return 0;
-	for (size_t i = 0; i < s->plan.n_mounts; i++) {
-		const struct plan_mount *pm = &s->plan.mounts[i];
-		unsigned tree = pm->options.flags & MOUNT_RECURSIVE ? AT_RECURSIVE : 0;
-		unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | tree;
-		AUTO_FREE char *path = NULL;
-
-		if (pm->kind != PLAN_MOUNT_BIND || pm->spec->source_fd >= 0)
-			continue;
-		if (pm->options.flags & MOUNT_SOURCE_NOFOLLOW)
-			flags |= AT_SYMLINK_NOFOLLOW;
-		path = bundle_path(s->args, pm->spec->source);
-		s->mount_sources[i] = open_tree(AT_FDCWD, path, flags);
-		if (s->mount_sources[i] < 0)
-			return err_sys(err, errno, "mounts[%zu]: source '%s' of '%s'", i,
-			               pm->spec->source, pm->spec->destination);
-		if (pm->options.propagation != MS_SHARED &&
-		    mount_setattr(s->mount_sources[i], "", AT_EMPTY_PATH | tree, &slave,
-		                  sizeof(slave)) < 0)
-			return err_sys(err, errno, "mounts[%zu]: source '%s' of '%s'", i,
-			               pm->spec->source, pm->spec->destination);
-	}
 	return 0;
 }
 
@@ -366,8 +320,9 @@ static int create(struct runtime_sandbox *s, struct err *err)
 	if (isolator->check(s->args, err) < 0 ||
 	    lsm_check(&s->spec->process, s->spec->linux_.mount_label, NULL, err) < 0 ||
 	    plan_make(&s->plan, s->spec, s->args->id, err) < 0 || make_state_dir(s, err) < 0 ||
-	    make_start_socket(s, err) < 0 || open_namespaces(s, err) < 0 ||
-	    open_mount_sources(s, err) < 0 || prepare_cgroup(s, &wanted, err) < 0)
+	    make_start_socket(s, err) < 0 || ns_open_all(s, err) < 0 ||
+	    shared_root_make(s, err) < 0 || mount_sources_open(s, err) < 0 ||
+	    prepare_cgroup(s, &wanted, err) < 0)
 		return -1;
 	r = sync_pair(fds);
 	if (r < 0)
@@ -399,6 +354,7 @@ int runtime_create(const struct runtime_create_args *args, struct runtime_contai
 		.state_dir_fd = -1,
 		.sync_fd = -1,
 		.child_sync_fd = -1,
+		.shared_root_fd = -1,
 		.listen_fd = -1,
 		.pid = -1,
 		.pidfd = -1,

@@ -32,6 +32,7 @@ struct exec {
 	bool can_be_traced; /* somebody inside may have CAP_SYS_PTRACE over us */
 	int target_fd;      /* pidfd of the container's init */
 	int proc_fd;        /* the host's procfs, for labels; -1: none are wanted */
+	int root_fd;        /* its root, where that is a chroot; else -1 */
 	int sync_fd, child_sync_fd;
 	pid_t pid;
 	int pidfd;
@@ -81,6 +82,11 @@ static int prepare(struct exec *e, struct err *err)
 	e->target_fd = pidfd_open_exact(e->state.pid, e->state.start_ticks);
 	if (e->target_fd < 0)
 		return err_set(err, E_STATE, "cannot exec in container '%s': it is stopped", a->id);
+	if (e->state.shares_mounts) {
+		e->root_fd = shared_root_open(&e->state);
+		if (e->root_fd < 0)
+			return err_sys(err, -e->root_fd, "open the root of container '%s'", a->id);
+	}
 	if (load_spec(e, &spec, err) < 0)
 		return -1;
 	e->spec = spec;
@@ -203,6 +209,8 @@ static int stage_run(struct exec *e, int pid_fd, struct err *err)
 		return -1;
 	if (setns(e->target_fd, (int)e->state.namespaces) < 0)
 		return err_sys(err, errno, "join the namespaces of container '%s'", e->args->id);
+	if (e->root_fd >= 0 && shared_root_enter(e->root_fd) < 0)
+		return err_sys(err, errno, "enter the root of container '%s'", e->args->id);
 	if (e->state.namespaces & CLONE_NEWUSER && ((setresgid(0, 0, 0) < 0 && errno != EINVAL) ||
 	                                            (setresuid(0, 0, 0) < 0 && errno != EINVAL)))
 		return err_sys(err, errno, "become root of the user namespace");
@@ -328,6 +336,7 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_container 
 		.cgroup = CGROUP_INIT,
 		.target_fd = -1,
 		.proc_fd = -1,
+		.root_fd = -1,
 		.sync_fd = -1,
 		.child_sync_fd = -1,
 		.pid = -1,
@@ -349,6 +358,7 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_container 
 			;
 	}
 	close_fd(e.target_fd);
+	close_fd(e.root_fd);
 	close_fd(e.sync_fd);
 	close_fd(e.child_sync_fd);
 	close_fd(e.pidfd);

@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
@@ -33,72 +35,18 @@ static int attach(int mount_fd, int target_fd)
 	               : 0;
 }
 
-static int open_bind_source(struct runtime_sandbox *s, const struct plan_mount *pm, struct err *err)
-{
-	const struct oci_mount *m = pm->spec;
-	bool tree = pm->options.flags & MOUNT_RECURSIVE;
-	unsigned flags = DETACHED_TREE | (tree ? AT_RECURSIVE : 0);
-	AUTO_FREE char *path = NULL;
-	int fd;
-
-	if (pm->options.flags & MOUNT_SOURCE_NOFOLLOW)
-		flags |= AT_SYMLINK_NOFOLLOW;
-	if (m->source_fd >= 0) {
-		fd = open_tree(m->source_fd, "", flags | AT_EMPTY_PATH);
-		/* Before Linux 6.15 a detached tree cannot be cloned; it can be attached itself. */
-		if (fd < 0 && errno == EINVAL)
-			fd = fcntl(m->source_fd, F_DUPFD_CLOEXEC, 3);
-	} else {
-		path = bundle_path(s->args, m->source);
-		fd = open_tree(AT_FDCWD, path, flags);
-	}
-	if (fd < 0)
-		return err_sys(err, errno, "mounts: source '%s' of '%s'",
-		               m->source ? m->source : "(descriptor)", m->destination);
-	return fd;
-}
-
-/* A recursive bind of the host's "/", by whatever name. */
-static bool takes_host_root(struct runtime_sandbox *s, const struct plan_mount *pm)
-{
-	AUTO_FREE char *path = NULL;
-	struct stat source, root;
-
-	if (!(pm->options.flags & MOUNT_RECURSIVE) || pm->spec->source_fd >= 0)
-		return false;
-	path = bundle_path(s->args, pm->spec->source);
-	return stat(path, &source) == 0 && stat("/", &root) == 0 && source.st_dev == root.st_dev &&
-	       source.st_ino == root.st_ino;
-}
-
-/* Sources that have to be taken early: those that share mounts with the host, while they still do
- * (only_shared), and the host's "/" before the new root covers it, since the bind would otherwise
- * take the new root along and show the container itself (crun #2262). All others are taken when
- * their turn comes, so that mountinfo lists mounts in the order of the configuration. */
-static int open_early_sources(struct runtime_sandbox *s, bool only_shared, struct err *err)
-{
-	for (size_t i = 0; i < s->plan.n_mounts; i++) {
-		const struct plan_mount *pm = &s->plan.mounts[i];
-
-		if (pm->kind != PLAN_MOUNT_BIND || s->mount_sources[i] >= 0)
-			continue;
-		if (only_shared ? pm->options.propagation != MS_SHARED : !takes_host_root(s, pm))
-			continue;
-		s->mount_sources[i] = open_bind_source(s, pm, err);
-		if (s->mount_sources[i] < 0)
-			return -1;
-	}
-	return 0;
-}
-
 int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err)
 {
 	const struct runtime_create_args *a = s->args;
 	struct mount_attr slave = { .propagation = s->plan.propagation };
 	AUTO_FD root = -1;
 
+	if (s->shared_root_fd >= 0) {
+		*ret_root_fd = fd_dup(s->shared_root_fd);
+		return ns_join_all(s->ns_fds, ~(1u << OCI_NS_MOUNT), err);
+	}
 	/* Volumes that share their mounts with the host are taken while they still do. */
-	if (open_early_sources(s, true, err) < 0)
+	if (mount_sources_early(s, true, err) < 0)
 		return -1;
 	/* Before anything is mounted: nothing of ours may reach the host. */
 	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
@@ -115,7 +63,7 @@ int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err
 			return err_sys(err, errno, "root.path: '%s'", s->spec->root_path);
 	}
 	/* After the callback, which may still choose descriptors for some. */
-	if (open_early_sources(s, false, err) < 0)
+	if (mount_sources_early(s, false, err) < 0)
 		return -1;
 	/* On top of "/": needs no directory to mount on, and no path leads there by accident; the
 	 * process's own root stays below it until pivot_root. */
@@ -153,9 +101,33 @@ static int mount_failed(struct err *err, int r, const struct oci_mount *m, const
 	               m->destination);
 }
 
+/* A tmpfs that is not told its mode has that of the directory it covers. */
+static int tmpfs_mode(int sb, const struct plan_mount *pm, int root_fd)
+{
+	AUTO_FD covered = -1;
+	struct stat st;
+	char mode[8];
+
+	if (strcmp(pm->spec->type, "tmpfs") != 0)
+		return 0;
+	for (size_t i = 0; i < pm->options.data.len; i++)
+		if (strncmp(pm->options.data.items[i], "mode=", 5) == 0)
+			return 0;
+	covered = rootfs_open(root_fd, pm->spec->destination, O_PATH | O_DIRECTORY, 0);
+	if (covered < 0 || fstat(covered, &st) < 0)
+		return 0;
+	snprintf(mode, sizeof(mode), "%o", st.st_mode & 07777);
+	return fsconfig(sb, FSCONFIG_SET_STRING, "mode", mode, 0) < 0 ? -errno : 0;
+}
+
 static int fs_options(int sb, const struct plan_mount *pm)
 {
 	const struct mount_options *o = &pm->options;
+
+	/* What is on a disk is not only shown but also opened read-only. */
+	if (o->attr_set & MOUNT_ATTR_RDONLY && pm->spec->source && pm->spec->source[0] == '/' &&
+	    fsconfig(sb, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
+		return -errno;
 
 	if (pm->spec->source && *pm->spec->source &&
 	    fsconfig(sb, FSCONFIG_SET_STRING, "source", pm->spec->source, 0) < 0)
@@ -211,19 +183,23 @@ static int bind_callers(const struct oci_mount *m, uint64_t attrs, struct err *e
 	return TAKE_FD(fd);
 }
 
-static int make_fs(const struct plan_mount *pm, struct err *err)
+static int make_fs(const struct plan_mount *pm, int root_fd, struct err *err)
 {
 	const struct oci_mount *m = pm->spec;
 	uint64_t attrs = pm->options.attr_set;
 	AUTO_FD sb = fsopen(m->type, FSOPEN_CLOEXEC);
 	int fd, r;
 
+	if (sb < 0 && errno == EPERM && is_pseudo(m->type))
+		return bind_callers(m, attrs, err);
 	if (sb < 0)
 		return mount_failed(err, -errno, m, "open file system type");
 	/* Filled before it becomes read-only. */
 	if (pm->is_dev || pm->options.flags & MOUNT_COPY_UP)
 		attrs &= ~(uint64_t)MOUNT_ATTR_RDONLY;
-	r = fs_options(sb, pm);
+	r = tmpfs_mode(sb, pm, root_fd);
+	if (r == 0)
+		r = fs_options(sb, pm);
 	if (r == -EPERM && is_pseudo(m->type))
 		return bind_callers(m, attrs, err);
 	if (r < 0)
@@ -238,17 +214,37 @@ static int make_fs(const struct plan_mount *pm, struct err *err)
 	return fd;
 }
 
-static int mount_fs(const struct plan_mount *pm, int root_fd, struct err *err)
+/* What is mounted on "/" is the root from now on. */
+static bool is_root(const struct oci_mount *m)
+{
+	return !m->destination[strspn(m->destination, "/.")] && !strstr(m->destination, "..");
+}
+
+static void replace_root(const struct oci_mount *m, int *root_fd, int *mount_fd)
+{
+	if (is_root(m)) {
+		close(*root_fd);
+		*root_fd = TAKE_FD(*mount_fd);
+	}
+}
+
+static int mount_fs(const struct plan_mount *pm, int *root_fd, struct err *err)
 {
 	const struct oci_mount *m = pm->spec;
-	AUTO_FD fd = make_fs(pm, err), target = -1;
+	bool legacy = init_needs_legacy(pm);
+	AUTO_FD fd = legacy ? -1 : make_fs(pm, *root_fd, err), target = -1;
 	int r;
 
-	if (fd < 0)
+	if (fd < 0 && !legacy)
 		return -1;
-	target = open_target_dir(root_fd, m, is_pseudo(m->type));
+	target = open_target_dir(*root_fd, m, is_pseudo(m->type));
 	if (target < 0)
 		return mount_failed(err, target, m, "open the target of");
+	if (legacy) {
+		fd = init_mount_legacy(pm, *root_fd, target, err);
+		if (fd < 0)
+			return -1;
+	}
 	if (pm->options.flags & MOUNT_COPY_UP) {
 		r = init_copy_tree(target, fd);
 		if (r < 0)
@@ -263,28 +259,57 @@ static int mount_fs(const struct plan_mount *pm, int root_fd, struct err *err)
 		if (r < 0)
 			return mount_failed(err, r, m, "set the propagation of");
 	}
-	r = attach(fd, target);
-	return r < 0 ? mount_failed(err, r, m, "attach") : 0;
+	r = legacy ? 0 : attach(fd, target);
+	if (r < 0)
+		return mount_failed(err, r, m, "attach");
+	replace_root(m, root_fd, &fd);
+	return 0;
 }
 
-static int mount_bind(struct runtime_sandbox *s, const struct plan_mount *pm, int root_fd,
+static int open_bind_target(const struct plan_mount *pm, int root_fd, mode_t mode)
+{
+	const char *path = pm->spec->destination;
+
+	if (pm->options.flags & MOUNT_TARGET_NOFOLLOW)
+		return init_open_target_nofollow(root_fd, path, mode & S_IFMT);
+	return S_ISDIR(mode) ? rootfs_mkdir_all(root_fd, path, 0755)
+	                     : rootfs_make_file(root_fd, path, 0644);
+}
+
+/* CVE-2019-16884: whatever else lies on /proc, labels and the like would be written to it. */
+static int check_proc(const struct plan_mount *pm, int fd, struct err *err)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (!pm->is_proc || (fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
+	                     fstat(fd, &st) == 0 && st.st_ino == 1))
+		return 0;
+	return err_set(err, E_PERM, "mounts: '%s' on '/proc' is no procfs", pm->spec->source);
+}
+
+static int mount_bind(struct runtime_sandbox *s, const struct plan_mount *pm, int *root_fd,
                       struct err *err)
 {
 	const struct oci_mount *m = pm->spec;
 	const struct mount_options *o = &pm->options;
-	AUTO_FD fd = TAKE_FD(s->mount_sources[pm - s->plan.mounts]);
+	AUTO_FD fd = mount_source_take(s, pm);
 	AUTO_FD target = -1;
 	struct stat st;
 	int r = 0;
 
+	if (o->flags & MOUNT_COPY_SYMLINK && fd < 0 && m->source_fd < 0) {
+		r = init_copy_symlink(s, pm, *root_fd, err);
+		if (r != 0)
+			return r < 0 ? -1 : 0;
+	}
 	if (fd < 0)
-		fd = open_bind_source(s, pm, err);
-	if (fd < 0)
+		fd = mount_source_open(s, pm, err);
+	if (fd < 0 || check_proc(pm, fd, err) < 0)
 		return -1;
 	if (fstat(fd, &st) < 0)
 		return mount_failed(err, -errno, m, "look at the source of");
-	target = S_ISDIR(st.st_mode) ? rootfs_mkdir_all(root_fd, m->destination, 0755)
-	                             : rootfs_make_file(root_fd, m->destination, 0644);
+	target = open_bind_target(pm, *root_fd, st.st_mode);
 	if (target < 0)
 		return mount_failed(err, target, m, "open the target of");
 	if (o->tree_set || o->tree_clr)
@@ -296,17 +321,22 @@ static int mount_bind(struct runtime_sandbox *s, const struct plan_mount *pm, in
 	if (r < 0)
 		return mount_failed(err, r, m, "set attributes of");
 	r = attach(fd, target);
-	return r < 0 ? mount_failed(err, r, m, "bind") : 0;
+	if (r < 0)
+		return mount_failed(err, r, m, "bind");
+	replace_root(m, root_fd, &fd);
+	return 0;
 }
 
-int init_mount_all(struct runtime_sandbox *s, int root_fd, struct err *err)
+int init_mount_all(struct runtime_sandbox *s, int *root_fd, struct err *err)
 {
 	for (size_t i = 0; i < s->plan.n_mounts; i++) {
 		const struct plan_mount *pm = &s->plan.mounts[i];
 		int r;
 
 		if (pm->kind == PLAN_MOUNT_CGROUP)
-			r = init_mount_cgroup(s, pm, root_fd, err);
+			r = init_mount_cgroup(s, pm, *root_fd, err);
+		else if (pm->kind == PLAN_MOUNT_REMOUNT)
+			r = init_remount(pm, *root_fd, err);
 		else if (pm->kind == PLAN_MOUNT_BIND)
 			r = mount_bind(s, pm, root_fd, err);
 		else
@@ -321,7 +351,7 @@ int init_pivot(struct runtime_sandbox *s, int root_fd, struct err *err)
 {
 	if (fchdir(root_fd) < 0)
 		return err_sys(err, errno, "enter the new root");
-	if (s->args->flags & RUNTIME_NO_PIVOT) {
+	if (s->args->flags & RUNTIME_NO_PIVOT || s->plan.shares_mounts) {
 		/* The new root already lies on top of "/": only the process's root has to follow.
 		 */
 		if (chroot(".") < 0)

@@ -16,40 +16,6 @@
 #include "base/xalloc.h"
 #include "sys/rootfs.h"
 
-/* Order matters: the user namespace first, since it gives the right to join the others; the mount
- * namespace last, since paths change with it. */
-static const struct {
-	enum oci_ns ns;
-	int flag;
-	const char *name;
-} join_order[] = {
-	{ OCI_NS_USER, CLONE_NEWUSER, "user" },       { OCI_NS_IPC, CLONE_NEWIPC, "ipc" },
-	{ OCI_NS_UTS, CLONE_NEWUTS, "uts" },          { OCI_NS_NETWORK, CLONE_NEWNET, "network" },
-	{ OCI_NS_PID, CLONE_NEWPID, "pid" },          { OCI_NS_TIME, CLONE_NEWTIME, "time" },
-	{ OCI_NS_CGROUP, CLONE_NEWCGROUP, "cgroup" }, { OCI_NS_MOUNT, CLONE_NEWNS, "mount" },
-};
-
-int ns_join_all(const int fds[OCI_NS_MAX], unsigned skip, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_LEN(join_order); i++) {
-		int fd = fds[join_order[i].ns];
-
-		if (fd < 0 || skip & 1u << join_order[i].ns)
-			continue;
-		/* The flag makes the kernel check the type. */
-		if (setns(fd, join_order[i].flag) == 0)
-			continue;
-		if (errno == EINVAL)
-			return err_sys(
-				err, errno,
-				"linux.namespaces: join: not a %s namespace, or not joinable",
-				join_order[i].name);
-		return err_sys(err, errno, "linux.namespaces: join the %s namespace",
-		               join_order[i].name);
-	}
-	return 0;
-}
-
 int init_wait_cgroup(struct runtime_sandbox *s, struct err *err)
 {
 	if (s->cgroup_ready)
@@ -112,7 +78,9 @@ static int new_keyring(struct runtime_sandbox *s)
 static int namespaces_and_names(struct runtime_sandbox *s, struct err *err)
 {
 	unsigned staged =
-		s->plan.needs_stage ? 1u << OCI_NS_USER | 1u << OCI_NS_PID | 1u << OCI_NS_TIME : 0;
+		(s->plan.needs_stage ? 1u << OCI_NS_USER | 1u << OCI_NS_PID | 1u << OCI_NS_TIME
+	                             : 0) |
+		s->ns_joined;
 
 	/* In a pid namespace of its own nobody is there yet who could look. */
 	if (s->plan.ns_join[OCI_NS_PID] && !s->spec->linux_.ns[OCI_NS_USER].wanted &&
@@ -212,13 +180,14 @@ static int build_root(struct runtime_sandbox *s, int *ret_slave, struct err *err
 {
 	AUTO_FD root = -1;
 
-	if (init_mount_root(s, &root, err) < 0 || init_mount_all(s, root, err) < 0 ||
+	if (init_mount_root(s, &root, err) < 0 || init_mount_all(s, &root, err) < 0 ||
 	    init_devices(s, root, err) < 0)
 		return -1;
 	make_cwd(s, root);
 	if (s->spec->process.terminal && open_console(s, root, ret_slave, err) < 0)
 		return -1;
-	if (init_wait_cgroup(s, err) < 0 || ns_join_all(s->ns_fds, ~(1u << OCI_NS_CGROUP), err) < 0)
+	if (init_wait_cgroup(s, err) < 0 ||
+	    ns_join_all(s->ns_fds, ~(1u << OCI_NS_CGROUP) | s->ns_joined, err) < 0)
 		return -1;
 	if (has_caller_hooks(s->spec)) {
 		if (sync_send(s->child_sync_fd, 'h') < 0)

@@ -3,6 +3,7 @@
  * Caller and new process talk over a pair of sequenced-packet sockets, one byte per message:
  *
  *   caller                                     new process
+ *                                    <-----   'u' user namespace is made (by a stage)
  *   'm' user namespace is mapped      ----->   (only with a new one) becomes its root
  *   'c' cgroup is ready, with a file
  *       to enter it for each hierarchy ---->   enters, makes its cgroup namespace, mounts cgroups
@@ -32,8 +33,10 @@ struct runtime_sandbox {
 	int state_dir_fd;
 	int sync_fd;                 /* the caller's end */
 	int child_sync_fd;           /* the new process's end */
+	int shared_root_fd;          /* the root, attached, where mounts are shared; or -1 */
 	int listen_fd;               /* of the start socket; -1 with RUNTIME_START_BY_FD */
 	int ns_fds[OCI_NS_MAX];      /* to join; -1: none */
+	unsigned ns_joined;          /* 1 << OCI_NS_*: joined before the user namespace was */
 	int *mount_sources;          /* per plan mount: opened by the caller, or -1 */
 	bool cgroup_ready;           /* in the new process: 'c' has been seen */
 	unsigned cgroup_hierarchies; /* that it will have joined; decided before the clone */
@@ -75,12 +78,20 @@ unsigned create_hierarchies(const struct runtime_sandbox *s);
 void init_main(struct runtime_sandbox *s) NORETURN;
 /* Wait for 'c' (once), then make the cgroup namespace. */
 int init_wait_cgroup(struct runtime_sandbox *s, struct err *err);
-/* Join the namespaces given as descriptors, user first; flags of those joined are checked. */
+
+/* join.c */
+/* Open the namespaces to join, and see that they are what they are said to be. */
+int ns_open_all(struct runtime_sandbox *s, struct err *err);
+int ns_check_type(int fd, int flag, const char *path, struct err *err);
+/* Join the namespaces given as descriptors, user first, but for those in skip (1 << OCI_NS_*). */
 int ns_join_all(const int fds[OCI_NS_MAX], unsigned skip, struct err *err);
+/* Join those that our present rights suffice for, before they are given up for those of another
+ * user namespace; notes them in s->ns_joined. */
+int ns_join_before_user(struct runtime_sandbox *s, struct err *err);
 
 /* init-mounts.c: root file system, mounts, devices, masks. In the new process. */
 int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err);
-int init_mount_all(struct runtime_sandbox *s, int root_fd, struct err *err);
+int init_mount_all(struct runtime_sandbox *s, int *root_fd, struct err *err);
 int init_pivot(struct runtime_sandbox *s, int root_fd, struct err *err);
 int init_hide_paths(struct runtime_sandbox *s, struct err *err);
 /* init-copy.c: regular files, directories and links with owner and mode; 0 or -errno. */
@@ -162,6 +173,37 @@ int terminal_send(const char *socket_path, int master_fd, struct err *err);
 /* hooks.c */
 int hooks_run(const struct oci_hooks *hooks, const char *what, const char *state_json,
               struct err *err);
+
+/* mount-source.c: descriptors of the trees that are bound */
+/* The caller's part: those that the new process could not open itself, and idmapped ones. */
+int mount_sources_open(struct runtime_sandbox *s, struct err *err);
+/* The new process's: those that have to be taken before the host's mounts are cut off. */
+int mount_sources_early(struct runtime_sandbox *s, bool only_shared, struct err *err);
+int mount_source_open(struct runtime_sandbox *s, const struct plan_mount *pm, struct err *err);
+/* The one that was opened early, now the caller's to close; or -1. */
+int mount_source_take(struct runtime_sandbox *s, const struct plan_mount *pm);
+
+/* init-mount-rare.c: what few configurations ask for */
+/* Make the link that the source is. 1: done; 0: the source is no link. */
+int init_copy_symlink(struct runtime_sandbox *s, const struct plan_mount *pm, int root_fd,
+                      struct err *err);
+int init_remount(const struct plan_mount *pm, int root_fd, struct err *err);
+/* Whether an option can only be told to mount(2), and the mount made that way: a descriptor of it,
+ * attached on target_fd. */
+bool init_needs_legacy(const struct plan_mount *pm);
+int init_mount_legacy(const struct plan_mount *pm, int root_fd, int target_fd, struct err *err);
+/* The target of a bind of this type of file, with dest-nofollow. -errno. */
+int init_open_target_nofollow(int root_fd, const char *path, mode_t type);
+
+/* shared-root.c: a container without a mount namespace of its own */
+/* Attach the root on its directory, in the namespace that is shared or joined; does nothing for
+ * other containers. Undone by shared_root_remove(). */
+int shared_root_make(struct runtime_sandbox *s, struct err *err);
+/* Take it away; fine when there is none. */
+int shared_root_remove(int state_dir_fd, struct err *err);
+/* For exec: the root of its process, before and after the namespaces are joined. -errno. */
+int shared_root_open(const struct runtime_state *st);
+int shared_root_enter(int root_fd);
 
 /* state.c */
 /* A path of the configuration, relative to the bundle, as an absolute one. The caller frees. Always

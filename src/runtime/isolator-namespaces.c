@@ -94,20 +94,38 @@ static int write_time_offsets(const struct oci_linux *l, struct err *err)
  * joined user, pid and time namespaces, and a time namespace whose clocks are set first. Init
  * is made with CLONE_PARENT, so that it is the caller's child. The stage is born in the container's
  * cgroup: a joined user namespace has no right to move anything there. */
-static int stage_run(struct runtime_sandbox *s, int pid_fd, struct err *err)
+static int stage_enter(struct runtime_sandbox *s, struct err *err)
 {
 	const struct oci_linux *l = &s->spec->linux_;
-	uint64_t flags = s->plan.clone_flags & ~(uint64_t)CLONE_NEWUSER;
 	unsigned later = ~(1u << OCI_NS_USER | 1u << OCI_NS_PID | 1u << OCI_NS_TIME);
-	pid_t pid;
 
-	if (s->plan.clone_flags & CLONE_NEWUSER && sync_expect(s->child_sync_fd, 'm', err) < 0)
+	/* Namespaces of the host's are joined with the host's rights, while there are any. */
+	if (l->ns[OCI_NS_USER].wanted && ns_join_before_user(s, err) < 0)
 		return -1;
-	if (ns_join_all(s->ns_fds, later, err) < 0)
+	if (s->plan.clone_flags & CLONE_NEWUSER) {
+		if (unshare(CLONE_NEWUSER) < 0)
+			return clone_failed(err, errno, CLONE_NEWUSER);
+		if (sync_send(s->child_sync_fd, 'u') < 0)
+			return err_set(err, E_INTERRUPTED, "the runtime is gone");
+		if (sync_expect(s->child_sync_fd, 'm', err) < 0)
+			return -1;
+	}
+	if (ns_join_all(s->ns_fds, later | s->ns_joined, err) < 0)
 		return -1;
 	if (l->ns[OCI_NS_USER].wanted && ((setresgid(0, 0, 0) < 0 && errno != EINVAL) ||
 	                                  (setresuid(0, 0, 0) < 0 && errno != EINVAL)))
 		return err_sys(err, errno, "become root of the user namespace");
+	return 0;
+}
+
+static int stage_run(struct runtime_sandbox *s, int pid_fd, struct err *err)
+{
+	const struct oci_linux *l = &s->spec->linux_;
+	uint64_t flags = s->plan.clone_flags & ~(uint64_t)CLONE_NEWUSER;
+	pid_t pid;
+
+	if (stage_enter(s, err) < 0)
+		return -1;
 	if (l->time_monotonic.present || l->time_boottime.present) {
 		if (unshare(CLONE_NEWTIME) < 0)
 			return err_sys(err, errno, "linux.namespaces: make a time namespace");
@@ -134,7 +152,7 @@ static int launch_staged(struct runtime_sandbox *s, int cgroup_fd, struct err *e
 
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return err_sys(err, errno, "make a pipe");
-	stage = clone_process(s->plan.clone_flags & CLONE_NEWUSER, cgroup_fd, NULL);
+	stage = clone_process(0, cgroup_fd, NULL);
 	if (stage == 0) {
 		close(pipe_fds[0]);
 		if (stage_run(s, pipe_fds[1], &child_err) == 0)
@@ -143,12 +161,18 @@ static int launch_staged(struct runtime_sandbox *s, int cgroup_fd, struct err *e
 		_exit(1);
 	}
 	close(pipe_fds[1]);
+	/* so that its end is seen, whenever it comes */
+	close(TAKE_FD(s->child_sync_fd));
 	if (stage < 0) {
 		close(pipe_fds[0]);
 		return clone_failed(err, errno, s->plan.clone_flags);
 	}
-	if (s->plan.clone_flags & CLONE_NEWUSER)
-		r = map_ids(s, stage, err);
+	if (s->plan.clone_flags & CLONE_NEWUSER) {
+		/* An 'e' says why it is not made. */
+		r = sync_expect(s->sync_fd, 'u', err);
+		if (r == 0)
+			r = map_ids(s, stage, err);
+	}
 	if (r < 0)
 		kill(stage, SIGKILL);
 	else
@@ -159,7 +183,6 @@ static int launch_staged(struct runtime_sandbox *s, int cgroup_fd, struct err *e
 	if (r < 0)
 		return -1;
 	if (n != sizeof(pid)) {
-		close(TAKE_FD(s->child_sync_fd));
 		r = sync_receive(s->sync_fd, NULL, err);
 		return r < 0 ? -1 : err_set(err, E_INTERNAL, "no process was made");
 	}

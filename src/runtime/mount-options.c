@@ -5,7 +5,12 @@
 #define NEVER 0
 #define ATIME MOUNT_ATTR__ATIME
 
-enum kind { KIND_ATTR, KIND_FLAG, KIND_NOTHING };
+#ifndef MS_I_VERSION
+#	define MS_I_VERSION (1 << 23)
+#endif
+
+/* KIND_DATA: the file system's own, by this name. */
+enum kind { KIND_ATTR, KIND_FLAG, KIND_LEGACY, KIND_DATA, KIND_NOTHING };
 
 /* clang-format off */
 static const struct {
@@ -37,6 +42,15 @@ static const struct {
 	{ "idmap", KIND_FLAG, MOUNT_IDMAP, NEVER },
 	{ "ridmap", KIND_FLAG, MOUNT_IDMAP | MOUNT_IDMAP_RECURSIVE, NEVER },
 	{ "src-nofollow", KIND_FLAG, MOUNT_SOURCE_NOFOLLOW, NEVER },
+	{ "dest-nofollow", KIND_FLAG, MOUNT_TARGET_NOFOLLOW, NEVER },
+	{ "copy-symlink", KIND_FLAG, MOUNT_COPY_SYMLINK, NEVER },
+	{ "remount", KIND_FLAG, MOUNT_REMOUNT, NEVER },
+	{ "iversion", KIND_LEGACY, MS_I_VERSION, NEVER },
+	{ "silent", KIND_LEGACY, MS_SILENT, NEVER },
+	{ "sync", KIND_DATA, 0, 0 },
+	{ "dirsync", KIND_DATA, 0, 0 },
+	{ "lazytime", KIND_DATA, 0, 0 },
+	{ "mand", KIND_DATA, 0, 0 },
 	{ "defaults", KIND_NOTHING, 0, 0 },
 	{ "async", KIND_NOTHING, 0, 0 },
 	{ "loud", KIND_NOTHING, 0, 0 },
@@ -85,32 +99,32 @@ static bool apply_word(struct mount_options *o, const char *word)
 				apply_attr(&o->attr_set, &o->attr_clr, table[i].set, table[i].clr);
 			else if (table[i].kind == KIND_FLAG)
 				o->flags |= (unsigned)table[i].set;
-			return true;
+			else if (table[i].kind == KIND_LEGACY)
+				o->legacy |= table[i].set;
+			return table[i].kind != KIND_DATA;
 		}
 		if (table[i].kind == KIND_ATTR && word[0] == 'r' && strcmp(word + 1, name) == 0) {
 			apply_attr(&o->tree_set, &o->tree_clr, table[i].set, table[i].clr);
 			return true;
 		}
 	}
+	if (strncmp(word, "idmap=", 6) == 0 || strncmp(word, "ridmap=", 7) == 0) {
+		o->flags |= MOUNT_IDMAP | (word[0] == 'r' ? MOUNT_IDMAP_RECURSIVE : 0);
+		o->idmap = strchr(word, '=') + 1;
+		return true;
+	}
 	return mount_propagation_parse(word, &o->propagation, &o->propagation_recursive);
 }
 
-int mount_options_parse(const struct strv *options, struct mount_options *ret, const char *where,
-                        struct err *err)
+void mount_options_parse(const struct strv *options, struct mount_options *ret)
 {
 	*ret = (struct mount_options){ 0 };
 	for (size_t i = 0; i < options->len; i++) {
 		const char *word = options->items[i];
 
-		if (strcmp(word, "remount") == 0) {
-			mount_options_done(ret);
-			return err_set(err, E_UNSUPPORTED, "%s: option 'remount' is not supported",
-			               where);
-		}
 		if (*word && !apply_word(ret, word))
 			strv_add(&ret->data, word);
 	}
-	return 0;
 }
 
 void mount_options_done(struct mount_options *o)

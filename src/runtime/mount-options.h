@@ -12,6 +12,9 @@ enum mount_flags {
 	MOUNT_IDMAP = 1u << 3,
 	MOUNT_IDMAP_RECURSIVE = 1u << 4,
 	MOUNT_SOURCE_NOFOLLOW = 1u << 5,
+	MOUNT_TARGET_NOFOLLOW = 1u << 6, /* dest-nofollow: mount on a link, not on what it names */
+	MOUNT_COPY_SYMLINK = 1u << 7,    /* a source that is a link is made anew, not mounted */
+	MOUNT_REMOUNT = 1u << 8,         /* change what is mounted there already */
 };
 
 struct mount_options {
@@ -20,12 +23,13 @@ struct mount_options {
 	uint64_t tree_set, tree_clr; /* and of it and all below it (rro, rnosuid, ...) */
 	unsigned long propagation;   /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0 */
 	bool propagation_recursive;
-	struct strv data; /* for the file system: "size=64k", "newinstance" */
+	unsigned long legacy; /* MS_* flags that only mount(2) knows */
+	const char *idmap;    /* crun's "idmap=uids=0-1-10;gids=...": borrowed; NULL: none */
+	struct strv data;     /* for the file system: "size=64k", "newinstance" */
 };
 
-/* where: names the mount in errors. */
-int mount_options_parse(const struct strv *options, struct mount_options *ret, const char *where,
-                        struct err *err);
+/* Every word means something: those not known are for the file system. options must outlive ret. */
+void mount_options_parse(const struct strv *options, struct mount_options *ret);
 void mount_options_done(struct mount_options *o);
 /* "rslave" and friends; false for another word. */
 bool mount_propagation_parse(const char *word, unsigned long *ret, bool *ret_recursive);

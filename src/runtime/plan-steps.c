@@ -171,7 +171,8 @@ static void add_mount(struct steps *s, const struct plan_mount *pm)
 {
 	static const char *const kinds[] = { [PLAN_MOUNT_FS] = "mount",
 		                             [PLAN_MOUNT_BIND] = "bind",
-		                             [PLAN_MOUNT_CGROUP] = "mount-cgroup" };
+		                             [PLAN_MOUNT_CGROUP] = "mount-cgroup",
+		                             [PLAN_MOUNT_REMOUNT] = "remount" };
 	const struct mount_options *m = &pm->options;
 	struct json_object *o = step_add(s, kinds[pm->kind]);
 
@@ -183,6 +184,8 @@ static void add_mount(struct steps *s, const struct plan_mount *pm)
 		json_add_bool(o, "recursive", true);
 	if (m->flags & MOUNT_COPY_UP)
 		json_add_bool(o, "copyUp", true);
+	if (pm->idmap)
+		json_add_str(o, "idmap", pm->idmap == PLAN_IDMAP_GIVEN ? "given" : "container");
 	add_attributes(o, "set", m->attr_set);
 	add_attributes(o, "clear", m->attr_clr & ~m->attr_set);
 	add_attributes(o, "setRecursive", m->tree_set);

@@ -38,6 +38,17 @@ int plan_check_sysctls(const struct oci_linux *l, struct err *err)
 	return 0;
 }
 
+int plan_check_shared_net(const struct oci_linux *l, struct err *err)
+{
+	for (size_t i = 0; i < l->n_sysctl; i++)
+		if (strncmp(l->sysctl[i].key, "net", 3) == 0)
+			return err_set(err, E_PERM,
+			               "linux.sysctl: '%s' would be set for the host, whose "
+			               "network namespace is joined",
+			               l->sysctl[i].key);
+	return 0;
+}
+
 char *plan_sysctl_path(const char *key)
 {
 	char *path = xstrdup(key);

@@ -1,7 +1,6 @@
 #include "runtime/plan.h"
 
 #include "runtime/attributes.h"
-#include "runtime/lsm.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -43,6 +42,7 @@ uint64_t plan_ns_flag(enum oci_ns ns)
 static int plan_namespaces(struct plan *plan, const struct oci_spec *spec, struct err *err)
 {
 	const struct oci_linux *l = &spec->linux_;
+	bool joins = false;
 
 	for (int i = 0; i < OCI_NS_MAX; i++) {
 		const struct oci_namespace *ns = &l->ns[i];
@@ -57,9 +57,11 @@ static int plan_namespaces(struct plan *plan, const struct oci_spec *spec, struc
 		else
 			plan->clone_flags |= clone_flag[i];
 	}
-	if (!(plan->clone_flags & CLONE_NEWNS))
-		return err_set(err, E_UNSUPPORTED,
-		               "linux.namespaces: a new mount namespace is needed");
+	plan->shares_mounts = !(plan->clone_flags & CLONE_NEWNS);
+	if (plan->shares_mounts && l->ns[OCI_NS_USER].wanted)
+		return err_set(err, E_INVALID,
+		               "linux.namespaces: with a user namespace, a new mount namespace is "
+		               "needed: its root may not mount in another");
 	if (plan->clone_flags & CLONE_NEWUSER && (!l->n_uid_mappings || !l->n_gid_mappings))
 		return err_set(err, E_INVALID,
 		               "linux.uidMappings and linux.gidMappings: a new user namespace "
@@ -73,94 +75,11 @@ static int plan_namespaces(struct plan *plan, const struct oci_spec *spec, struc
 	if ((l->time_monotonic.present || l->time_boottime.present) &&
 	    !(plan->clone_flags & CLONE_NEWTIME))
 		return err_set(err, E_INVALID, "linux.timeOffsets: needs a new time namespace");
-	plan->needs_stage = plan->ns_join[OCI_NS_USER] || plan->ns_join[OCI_NS_PID] ||
-	                    plan->ns_join[OCI_NS_TIME] || l->time_monotonic.present ||
-	                    l->time_boottime.present;
-	return 0;
-}
-
-/* Destinations on /proc would let the configuration replace files that programs, and the
- * runtime, trust. The exceptions are what lxcfs provides, and procfs itself. */
-static bool destination_is_allowed(const struct plan_mount *m)
-{
-	static const char *const files[] = {
-		"/proc/cpuinfo",
-		"/proc/diskstats",
-		"/proc/meminfo",
-		"/proc/stat",
-		"/proc/swaps",
-		"/proc/uptime",
-		"/proc/loadavg",
-		"/proc/slabinfo",
-		"/proc/net/dev",
-		"/proc/sys/kernel/ns_last_pid",
-		"/proc/sys/crypto/fips_enabled",
-		"/proc/sys/fs/binfmt_misc",
-	};
-	const char *d = m->spec->destination;
-
-	if (strncmp(d, "/proc", 5) != 0 || (d[5] && d[5] != '/'))
-		return true;
-	if (!d[5 + strspn(d + 5, "/")])
-		return m->kind == PLAN_MOUNT_FS ? m->spec->type && !strcmp(m->spec->type, "proc")
-		                                : true;
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		if (strcmp(d, files[i]) == 0)
-			return true;
-	return false;
-}
-
-static int plan_mount(struct plan_mount *m, const struct oci_mount *spec, size_t index,
-                      struct err *err)
-{
-	const char *type = spec->type ? spec->type : "";
-	char where[300];
-
-	snprintf(where, sizeof(where), "mounts[%zu] ('%.200s')", index, spec->destination);
-	m->spec = spec;
-	if (mount_options_parse(&spec->options, &m->options, where, err) < 0)
-		return -1;
-	if (m->options.flags & MOUNT_BIND || strcmp(type, "bind") == 0 || spec->source_fd >= 0)
-		m->kind = PLAN_MOUNT_BIND;
-	else if (strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0)
-		m->kind = PLAN_MOUNT_CGROUP;
-	else
-		m->kind = PLAN_MOUNT_FS;
-	if (m->kind == PLAN_MOUNT_BIND && !spec->source && spec->source_fd < 0)
-		return err_set(err, E_INVALID, "%s: a bind mount needs a source", where);
-	if (m->kind == PLAN_MOUNT_FS && !*type)
-		return err_set(err, E_INVALID, "%s: no type is given", where);
-	if (m->options.flags & MOUNT_IDMAP || spec->n_uid_mappings || spec->n_gid_mappings)
-		return err_set(err, E_UNSUPPORTED, "%s: idmapped mounts are not supported", where);
-	m->is_dev =
-		strcmp(spec->destination, "/dev") == 0 || strcmp(spec->destination, "/dev/") == 0;
-	if (!destination_is_allowed(m))
-		return err_set(err, E_PERM, "%s: mounting inside /proc is not allowed", where);
-	return 0;
-}
-
-static void add_label(struct mount_options *o, const char *type, const char *mount_label)
-{
-	char *option = lsm_mount_option(type, mount_label);
-
-	if (option)
-		strv_add_owned(&o->data, option);
-}
-
-static int plan_mounts(struct plan *plan, const struct oci_spec *spec, struct err *err)
-{
-	plan->setup_dev = true;
-	plan->mounts = xcalloc(spec->n_mounts ? spec->n_mounts : 1, sizeof(*plan->mounts));
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		plan->n_mounts++;
-		if (plan_mount(&plan->mounts[i], &spec->mounts[i], i, err) < 0)
-			return -1;
-		if (plan->mounts[i].kind == PLAN_MOUNT_FS)
-			add_label(&plan->mounts[i].options, spec->mounts[i].type,
-			          spec->linux_.mount_label);
-		if (plan->mounts[i].is_dev && plan->mounts[i].kind == PLAN_MOUNT_BIND)
-			plan->setup_dev = false;
-	}
+	for (int i = 0; i < OCI_NS_MAX; i++)
+		joins |= plan->ns_join[i] && i != OCI_NS_MOUNT;
+	plan->needs_stage = (l->ns[OCI_NS_USER].wanted && joins) || plan->ns_join[OCI_NS_USER] ||
+	                    plan->ns_join[OCI_NS_PID] || plan->ns_join[OCI_NS_TIME] ||
+	                    l->time_monotonic.present || l->time_boottime.present;
 	return 0;
 }
 
@@ -381,8 +300,11 @@ int plan_make(struct plan *plan, const struct oci_spec *spec, const char *id, st
 
 void plan_done(struct plan *plan)
 {
-	for (size_t i = 0; i < plan->n_mounts; i++)
+	for (size_t i = 0; i < plan->n_mounts; i++) {
 		mount_options_done(&plan->mounts[i].options);
+		free(plan->mounts[i].idmap_owned[0]);
+		free(plan->mounts[i].idmap_owned[1]);
+	}
 	free(plan->mounts);
 	free(plan->cgroup_path);
 	free(plan->filter);

@@ -102,6 +102,7 @@ struct runtime_state {
 	unsigned cgroup_joined, cgroup_made; /* struct cgroup's */
 	struct rdt rdt;                      /* its Intel RDT class, and what of it is ours */
 	bool has_terminal;
+	bool shares_mounts;  /* its root is a chroot in a mount namespace that is not its own */
 	uint32_t namespaces; /* CLONE_NEW*: those that are not the caller's of create */
 	struct oci_keyval *annotations;
 	size_t n_annotations;

@@ -143,6 +143,8 @@ int state_write(const struct runtime_sandbox *s, struct err *err)
 	}
 	json_add_bool(obj, "terminal", s->spec->process.terminal);
 	json_add_u64(obj, "namespaces", s->plan.exec_flags);
+	if (s->plan.shares_mounts)
+		json_add_bool(obj, "sharesMounts", true);
 	add_annotations(obj, s->spec->annotations, s->spec->n_annotations);
 	add_hooks(obj, "poststart", &s->spec->hooks[OCI_HOOK_POSTSTART]);
 	add_hooks(obj, "poststop", &s->spec->hooks[OCI_HOOK_POSTSTOP]);
@@ -262,6 +264,7 @@ static int parse_state(const struct json *at, struct runtime_state *s, struct er
 	    json_get_bool(at, "rdtMonitored", &s->rdt.monitored, err) < 0 ||
 	    json_get_bool(at, "terminal", &s->has_terminal, err) < 0 ||
 	    json_get_u32(at, "namespaces", &s->namespaces, err) < 0 ||
+	    json_get_bool(at, "sharesMounts", &s->shares_mounts, err) < 0 ||
 	    get_hooks(at, "poststart", &s->poststart, err) < 0 ||
 	    get_hooks(at, "poststop", &s->poststop, err) < 0)
 		return -1;

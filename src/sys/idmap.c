@@ -2,6 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/proc.h"
@@ -105,4 +109,40 @@ int idmap_write(pid_t pid, const struct idmap *uids, size_t n_uids, const struct
 	if (r == -EPERM)
 		return write_by_helper(pid, "newuidmap", "user", uids, n_uids, err);
 	return r < 0 ? err_sys(err, -r, "write the user id mapping of process %d", pid) : 0;
+}
+
+int idmap_open_ns(const struct idmap *uids, size_t n_uids, const struct idmap *gids, size_t n_gids,
+                  struct err *err)
+{
+	struct clone_args a = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
+	char path[64];
+	int go[2], fd = -1;
+	pid_t pid;
+
+	if (pipe2(go, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "make a pipe");
+	pid = (pid_t)syscall(SYS_clone3, &a, sizeof(a));
+	if (pid == 0) {
+		char c;
+
+		/* Only there to hold the namespace until it has been opened. */
+		close(go[1]);
+		(void)!read(go[0], &c, 1);
+		_exit(0);
+	}
+	close(go[0]);
+	if (pid < 0) {
+		close(go[1]);
+		return err_sys(err, errno, "make a user namespace");
+	}
+	if (idmap_write(pid, uids, n_uids, gids, n_gids, err) == 0) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			err_sys(err, errno, "open the new user namespace");
+	}
+	close(go[1]);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return fd;
 }

@@ -17,3 +17,7 @@ int idmap_write(pid_t pid, const struct idmap *uids, size_t n_uids, const struct
 /* The host id of a container id, or -1 when it is not mapped. */
 int64_t idmap_to_host(const struct idmap *map, size_t n, uint32_t container_id);
 int64_t idmap_to_container(const struct idmap *map, size_t n, uint32_t host_id);
+/* A descriptor of a new user namespace with these maps and no process in it, for idmapped mounts;
+ * -1 with *err. */
+int idmap_open_ns(const struct idmap *uids, size_t n_uids, const struct idmap *gids, size_t n_gids,
+                  struct err *err);

@@ -41,7 +41,7 @@ teardown() {
     [ "${lines[4]}" = 1 ]
     bundle "(.linux.namespaces[] | select(.type == \"network\")).path = \"/proc/$pid/ns/pid\""
     fails 1 oci run j2
-    says "not a network namespace"
+    says "is a pid namespace, not a network one"
     bundle '(.linux.namespaces[] | select(.type == "network")).path = "/no/such/file"'
     fails 1 oci run j2
     says "/no/such/file"

@@ -296,10 +296,7 @@ empty_ps() {
     says "process.cwd"
     bundle '.mounts[0].options = ["remount"]'
     fails 1 oci run x3
-    says "mounts[0]"
-    bundle '.linux.intelRdt = {}'
-    fails 1 oci run x3
-    says "linux.intelRdt is not supported"
+    says "remount '/proc'"
     bundle '.vm = {}'
     fails 1 oci run x3
     says "vm is not supported"

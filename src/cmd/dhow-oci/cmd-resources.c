@@ -278,7 +278,7 @@ static void add_linux(struct json_object *root)
 	json_add_bool(json_add_object(l, "intelRdt"), "enabled", false);
 	json_add_bool(json_add_object(l, "netDevices"), "enabled", false);
 	json_add_bool(json_add_object(json_add_object(l, "mountExtensions"), "idmap"), "enabled",
-	              false);
+	              true);
 }
 
 int cmd_features(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)

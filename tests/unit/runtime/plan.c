@@ -36,7 +36,7 @@ static struct mount_options parse(const char *words)
 
 	if (*words)
 		strv_split(&v, words, ',');
-	CHECK_OK(mount_options_parse(&v, &o, "here", &e));
+	mount_options_parse(&v, &o);
 	return o;
 }
 
@@ -57,6 +57,120 @@ START_TEST(mount_options_become_attributes)
 	ck_assert_uint_eq(o.attr_clr, MOUNT_ATTR_NOEXEC);
 	ck_assert_uint_eq(o.attr_set, 0);
 	mount_options_done(&o);
+}
+END_TEST
+
+START_TEST(mount_options_that_are_not_attributes)
+{
+	struct mount_options o = parse("remount,dest-nofollow,copy-symlink,iversion,sync,ridmap");
+
+	ck_assert_uint_eq(o.flags, MOUNT_REMOUNT | MOUNT_TARGET_NOFOLLOW | MOUNT_COPY_SYMLINK |
+	                                   MOUNT_IDMAP | MOUNT_IDMAP_RECURSIVE);
+	ck_assert_uint_eq(o.legacy, 1u << 23);
+	ck_assert_uint_eq(o.data.len, 1);
+	ck_assert_str_eq(o.data.items[0], "sync");
+	mount_options_done(&o);
+}
+END_TEST
+
+static void user_namespace(void)
+{
+	spec.linux_.ns[OCI_NS_USER].wanted = true;
+	VEC_PUSH(spec.linux_.uid_mappings, spec.linux_.n_uid_mappings,
+	         (struct oci_idmap){ 0, 1000, 100 });
+	VEC_PUSH(spec.linux_.uid_mappings, spec.linux_.n_uid_mappings,
+	         (struct oci_idmap){ 100, 5000, 50 });
+	VEC_PUSH(spec.linux_.gid_mappings, spec.linux_.n_gid_mappings,
+	         (struct oci_idmap){ 0, 2000, 100 });
+}
+
+START_TEST(idmaps_are_given_or_the_containers)
+{
+	const struct plan_mount *m;
+
+	start();
+	user_namespace();
+	oci_spec_add_mount(&spec, "/a", "bind", "/x", "bind,idmap");
+	oci_spec_add_mount(&spec, "/b", "bind", "/x",
+	                   "rbind,ridmap=uids=@0-3-2#7-110-40;gids=1-2-3");
+	CHECK_OK(make());
+	m = &plan.mounts[plan.n_mounts - 2];
+	ck_assert_int_eq(m->idmap, PLAN_IDMAP_USER);
+	ck_assert_uint_eq(m->n_uids, 2);
+	ck_assert_uint_eq(m->gids[0].host_id, 2000);
+	m++;
+	ck_assert_int_eq(m->idmap, PLAN_IDMAP_GIVEN);
+	ck_assert_uint_eq(m->n_uids, 2);
+	ck_assert_uint_eq(m->uids[0].host_id, 1003);
+	ck_assert_uint_eq(m->uids[1].container_id, 7);
+	ck_assert_uint_eq(m->uids[1].host_id, 5010);
+	ck_assert_uint_eq(m->uids[1].size, 40);
+	ck_assert_uint_eq(m->gids[0].host_id, 2);
+	plan_done(&plan);
+	oci_spec_done(&spec);
+}
+END_TEST
+
+START_TEST(idmap_texts_that_are_refused)
+{
+	static const char *const texts[] = {
+		"idmap=",
+		"idmap=uids=1-2-3",
+		"idmap=uids=1-2-0;gids=1-2-3",
+		"idmap=uids=1-2",
+		"idmap=uids=1-2-3;gids=a-2-3",
+		"idmap=uids=@0-149-2;gids=1-2-3",
+		"idmap=uids=-1-2-3",
+		"idmap=uids=1-2-3#;gids=1-2-3",
+		"idmap=pids=1-2-3",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		start();
+		user_namespace();
+		oci_spec_add_mount(&spec, "/a", "bind", "/x", NULL);
+		strv_add(&spec.mounts[spec.n_mounts - 1].options, texts[i]);
+		CHECK_ERR(E_INVALID, make());
+		plan_done(&plan);
+		oci_spec_done(&spec);
+	}
+}
+END_TEST
+
+START_TEST(destinations_are_compared_clean)
+{
+	static const char *const inside[] = { "proc/sys", "//proc//1", "/./proc/x/../y",
+		                              "/a/../proc/a" };
+
+	for (size_t i = 0; i < ARRAY_LEN(inside); i++) {
+		start();
+		oci_spec_add_mount(&spec, inside[i], "tmpfs", "tmpfs", NULL);
+		CHECK_ERR(E_PERM, make());
+		plan_done(&plan);
+		oci_spec_done(&spec);
+	}
+	start();
+	oci_spec_add_mount(&spec, "dev/.", "bind", "/dev", NULL);
+	oci_spec_add_mount(&spec, "/proc/../process", "tmpfs", "tmpfs", NULL);
+	CHECK_OK(make());
+	ck_assert(plan.mounts[plan.n_mounts - 2].is_dev);
+	ck_assert(!plan.setup_dev);
+	plan_done(&plan);
+	oci_spec_done(&spec);
+}
+END_TEST
+
+START_TEST(a_shared_mount_namespace_is_no_users)
+{
+	start();
+	spec.linux_.ns[OCI_NS_MOUNT].wanted = false;
+	CHECK_OK(make());
+	ck_assert(plan.shares_mounts);
+	plan_done(&plan);
+	user_namespace();
+	CHECK_ERR(E_INVALID, make());
+	plan_done(&plan);
+	oci_spec_done(&spec);
 }
 END_TEST
 
@@ -110,11 +224,6 @@ static void user_without_map(void)
 	spec.linux_.ns[OCI_NS_USER].wanted = true;
 }
 
-static void no_mount_namespace(void)
-{
-	spec.linux_.ns[OCI_NS_MOUNT].wanted = false;
-}
-
 static void over_proc(void)
 {
 	oci_spec_add_mount(&spec, "/proc/sys", "tmpfs", "tmpfs", NULL);
@@ -152,7 +261,6 @@ START_TEST(what_cannot_be_is_refused_by_name)
 		{ set_hostname, E_INVALID, "hostname" },
 		{ map_without_namespace, E_INVALID, "linux.uidMappings" },
 		{ user_without_map, E_INVALID, "linux.uidMappings" },
-		{ no_mount_namespace, E_UNSUPPORTED, "linux.namespaces" },
 		{ over_proc, E_PERM, "/proc/sys" },
 		{ bind_without_source, E_INVALID, "mounts[7]" },
 		{ nobody_listens, E_INVALID, "linux.seccomp.listenerPath" },
@@ -252,7 +360,10 @@ START_TEST(messages_carry_errors_and_hostile_ones_are_bounded)
 }
 END_TEST
 
-TEST_MAIN("plan", mount_options_become_attributes, the_default_makes_all_but_user_and_time,
+TEST_MAIN("plan", mount_options_become_attributes, mount_options_that_are_not_attributes,
+          idmaps_are_given_or_the_containers, idmap_texts_that_are_refused,
+          destinations_are_compared_clean, a_shared_mount_namespace_is_no_users,
+          the_default_makes_all_but_user_and_time,
           joining_needs_a_stage_only_where_clone_cannot_enter, what_cannot_be_is_refused_by_name,
           limits_name_their_hierarchies, weights_are_converted, dockers_profile_compiles,
           ids_are_plain_words, messages_carry_errors_and_hostile_ones_are_bounded)

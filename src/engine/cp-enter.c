@@ -71,7 +71,8 @@ static int attach_volumes(struct engine *e, const struct container_options *opts
 		const struct mount_request *m = &mounts.items[i];
 		AUTO_FREE char *source = NULL;
 
-		if (m->kind == MOUNT_KIND_TMPFS || !m->source || m->subpath)
+		if (m->kind == MOUNT_KIND_TMPFS || m->kind == MOUNT_KIND_IMAGE || !m->source ||
+		    m->subpath)
 			continue;
 		source = m->kind == MOUNT_KIND_BIND
 		                 ? xstrdup(m->source)

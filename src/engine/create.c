@@ -3,7 +3,9 @@
 #include "base/fd.h"
 #include "base/xalloc.h"
 #include "codec/json.h"
+#include "engine/disk-quota.h"
 #include "engine/engine-internal.h"
+#include "engine/image-mounts.h"
 #include "engine/spec-build.h"
 #include "engine/volumes.h"
 #include "image/image.h"
@@ -150,7 +152,8 @@ static int insert_named(struct engine *e, struct container_row *row,
 /* One transaction: the row, its options, its event. The image is held in it, so that it cannot be
  * removed between our look at it and the row that protects it. */
 static int commit_row(struct engine *e, struct container_row *row,
-                      const struct container_options *opts, struct err *err)
+                      const struct container_options *opts, const struct strv *images,
+                      struct err *err)
 {
 	struct db *db = engine_db(e, err);
 	int r;
@@ -162,6 +165,7 @@ static int commit_row(struct engine *e, struct container_row *row,
 	if (r < 0)
 		return -1;
 	if (image_hold(e->images, row->image_id, err) < 0 || insert_named(e, row, opts, err) < 0 ||
+	    ctr_image_mounts_hold(e, row->id, images, err) < 0 ||
 	    event_container(e, row, "create", NULL, NULL, err) < 0) {
 		db_rollback(db);
 		return -1;
@@ -199,6 +203,8 @@ static int create(struct engine *e, const char *image_name, struct container_opt
 	struct container_row row __attribute__((cleanup(container_row_done))) = { 0 };
 	AUTO_IMAGE image = IMAGE_INIT;
 	struct image_store *images = engine_images(e, err);
+	AUTO_STRV mounted = STRV_INIT; /* ids of images mounted besides its own */
+	struct disk_quota quota;
 	AUTO_FD lock = -1;
 
 	if (!images)
@@ -210,7 +216,9 @@ static int create(struct engine *e, const char *image_name, struct container_opt
 	}
 	if (image_resolve(images, image_name, &image, err) < 0)
 		return -1;
-	if (volumes_prepare(e, opts, &image.config, err) < 0)
+	if (disk_quota_parse(&opts->storage_opt, &quota, err) < 0 ||
+	    ctr_image_mounts_resolve(e, opts, &mounted, err) < 0 ||
+	    volumes_prepare(e, opts, &image.config, err) < 0)
 		return -1;
 	take_stop_signal(opts, &image.config);
 	id_random(row.id);
@@ -222,7 +230,8 @@ static int create(struct engine *e, const char *image_name, struct container_opt
 		volumes_remove_anonymous(e->root_fd, opts, ERR_IGNORE);
 		return -1;
 	}
-	if (commit_row(e, &row, opts, err) < 0) {
+	if (((quota.bytes || quota.inodes) && disk_quota_set(e, row.id, lock, &quota, err) < 0) ||
+	    commit_row(e, &row, opts, &mounted, err) < 0) {
 		char path[sizeof(CONTAINERS_DIR) + 1 + ID_LEN];
 
 		snprintf(path, sizeof(path), CONTAINERS_DIR "/%s", row.id);

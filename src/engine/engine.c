@@ -61,6 +61,14 @@ static const char *const schema[] = {
 	" actor TEXT NOT NULL,"
 	" attributes TEXT NOT NULL"
 	");",
+	/* images that containers mount besides their own, and project ids of disk quotas; the
+	 * latter outlive the container until they are given back */
+	"CREATE TABLE container_image("
+	" container TEXT NOT NULL REFERENCES container(id) ON DELETE CASCADE,"
+	" image TEXT NOT NULL, PRIMARY KEY(container, image)) WITHOUT ROWID;"
+	"CREATE INDEX container_image_image ON container_image(image);"
+	"CREATE TABLE container_quota("
+	" container TEXT PRIMARY KEY, project INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 /* Open a directory by path, making it when it is not there; *ret_path is its canonical name. */
@@ -151,7 +159,11 @@ static int image_users(void *ctx, const char *image_id, struct strv *ret_users, 
 	AUTO_STMT st = DB_STMT_INIT;
 	int r;
 
-	if (db_query(e->db, &st, err, "SELECT name FROM container WHERE image_id = ?",
+	if (db_query(e->db, &st, err,
+	             "SELECT name FROM container WHERE image_id = ?1 UNION"
+	             " SELECT name FROM container JOIN container_image ON "
+	             "container_image.container = id"
+	             " WHERE container_image.image = ?1",
 	             DB_TEXT(image_id)) < 0)
 		return -1;
 	while ((r = db_step(&st, err)) > 0)

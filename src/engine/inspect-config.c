@@ -132,6 +132,18 @@ static void add_limits(struct json_object *h, const struct container_options *op
 	json_add_u64(h, "ShmSize", opts->shm_size_bytes);
 }
 
+static void add_storage(struct json_object *h, const struct container_options *opts)
+{
+	struct json_object *storage = json_add_object(h, "StorageOpt");
+
+	for (size_t i = 0; i < opts->storage_opt.len; i++) {
+		const char *text = opts->storage_opt.items[i], *equals = strchr(text, '=');
+		AUTO_FREE char *key = xstrndup(text, strcspn(text, "="));
+
+		json_add_str(storage, key, equals ? equals + 1 : "");
+	}
+}
+
 int inspect_add_host_config(struct json_object *obj, const struct container_options *opts,
                             const struct container_row *row, struct err *err)
 {
@@ -176,6 +188,7 @@ int inspect_add_host_config(struct json_object *obj, const struct container_opti
 	add_list(h, "SecurityOpt", &opts->security_opt);
 	add_list(h, "Devices", &opts->device);
 	add_list(h, "Ulimits", &opts->ulimit);
+	add_storage(h, opts);
 	add_text(h, "CgroupParent", opts->cgroup_parent);
 	add_limits(h, opts);
 	return 0;

@@ -59,6 +59,7 @@ static void add_mounts(struct json_object *obj, const struct engine *e,
 		[MOUNT_KIND_BIND] = "bind",
 		[MOUNT_KIND_VOLUME] = "volume",
 		[MOUNT_KIND_TMPFS] = "tmpfs",
+		[MOUNT_KIND_IMAGE] = "image",
 	};
 
 	if (mount_requests_parse(opts, &image->volumes, &requests, ERR_IGNORE) < 0)

@@ -6,7 +6,9 @@
 #include "base/helper.h"
 #include "base/strbuf.h"
 #include "base/xalloc.h"
+#include "engine/disk-quota.h"
 #include "engine/engine-internal.h"
+#include "engine/image-mounts.h"
 #include "engine/launch-internal.h"
 #include "engine/monitor-proto.h"
 #include "engine/spec-build.h"
@@ -38,6 +40,7 @@ struct launch {
 	struct image image;
 	struct oci_spec spec;
 	struct rootfs_plan plan;
+	struct ctr_image_mounts *image_mounts; /* NULL: none */
 	struct network_choice network;
 	struct spec_build_env env;
 	char *container_path;
@@ -86,6 +89,7 @@ static void launch_done(struct launch *l)
 	image_done(&l->image);
 	oci_spec_done(&l->spec);
 	rootfs_plan_done(&l->plan);
+	ctr_image_mounts_free(l->image_mounts);
 	runtime_container_done(&l->container);
 	net_result_done(&l->net);
 	free(l->container_path);
@@ -119,7 +123,8 @@ static int prepare_rootfs(struct launch *l, struct err *err)
 	 * missing after a crash of the machine. There was none: this is a restart. */
 	if (l->opts.rm && l->row->started_ns &&
 	    (tree_remove_at(l->dir_fd, "work", err) < 0 ||
-	     dir_make_at(l->dir_fd, "work", 0700, err) < 0))
+	     dir_make_at(l->dir_fd, "work", 0700, err) < 0 ||
+	     (l->opts.storage_opt.len && disk_quota_copy(l->dir_fd, err) < 0)))
 		return -1;
 	work = dir_open_at(l->dir_fd, "work", err);
 	if (work < 0)
@@ -170,7 +175,8 @@ static int prepare(struct launch *l, struct err *err)
 	};
 	oci_spec_done(&l->spec);
 	if (spec_build(&l->opts, &l->image.config, &l->env, &l->spec, err) < 0 ||
-	    prepare_rootfs(l, err) < 0)
+	    prepare_rootfs(l, err) < 0 ||
+	    ctr_image_mounts_plan(e, &l->opts, &l->image_mounts, err) < 0)
 		return -1;
 	return launch_write_files(l->e, l->dir_fd, l->row, &l->opts, &l->network, NULL, err);
 }
@@ -183,7 +189,8 @@ static int mount_rootfs(void *ctx, int *ret_mount_fd, struct err *err)
 
 	if (rootfs_mount(&l->plan, &fd, err) < 0)
 		return err_ctx(err, "mount the root file system");
-	if (spec_finish(&l->opts, &l->image.config, &l->env, fd, &l->spec, err) < 0)
+	if (spec_finish(&l->opts, &l->image.config, &l->env, fd, &l->spec, err) < 0 ||
+	    ctr_image_mounts_make(l->image_mounts, l->container_path, &l->spec, err) < 0)
 		return -1;
 	*ret_mount_fd = TAKE_FD(fd);
 	return 0;

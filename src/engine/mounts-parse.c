@@ -248,6 +248,13 @@ static int csv_split(const struct mount_request *m, struct strv *ret, struct err
 	}
 }
 
+static const char *const kind_names[] = {
+	[MOUNT_KIND_BIND] = "bind",
+	[MOUNT_KIND_VOLUME] = "volume",
+	[MOUNT_KIND_TMPFS] = "tmpfs",
+	[MOUNT_KIND_IMAGE] = "image",
+};
+
 struct mount_key {
 	struct mount_request *m;
 	const char *key;
@@ -347,7 +354,8 @@ static int key_subpath(const struct mount_key *k)
 
 	for (; *p; p += strcspn(p, "/"), p += *p == '/')
 		if (*p == '/' || (!strncmp(p, "..", 2) && (p[2] == '/' || !p[2])))
-			return bad(k->m, k->err, "volume-subpath must stay inside the volume");
+			return bad(k->m, k->err, "%s must stay inside the %s", k->key,
+			           kind_names[k->m->kind]);
 	free(k->m->subpath);
 	k->m->subpath = xstrdup(k->value);
 	return 0;
@@ -379,7 +387,7 @@ static int key_ignored(const struct mount_key *k)
 }
 
 #define KIND(k)   (1u << MOUNT_KIND_##k)
-#define KIND_ALL  (KIND(BIND) | KIND(VOLUME) | KIND(TMPFS))
+#define KIND_ALL  (KIND(BIND) | KIND(VOLUME) | KIND(TMPFS) | KIND(IMAGE))
 #define KEY_ALONE (1u << 8) /* may stand without a value */
 
 /* clang-format off */
@@ -388,8 +396,8 @@ static const struct {
 	unsigned flags;
 	int (*apply)(const struct mount_key *k);
 } mount_keys[] = {
-	{ "source",             KIND(BIND) | KIND(VOLUME), key_source },
-	{ "src",                KIND(BIND) | KIND(VOLUME), key_source },
+	{ "source",             KIND(BIND) | KIND(VOLUME) | KIND(IMAGE), key_source },
+	{ "src",                KIND(BIND) | KIND(VOLUME) | KIND(IMAGE), key_source },
 	{ "target",             KIND_ALL, key_target },
 	{ "destination",        KIND_ALL, key_target },
 	{ "dst",                KIND_ALL, key_target },
@@ -403,17 +411,13 @@ static const struct {
 	{ "volume-label",       KIND(VOLUME), key_label },
 	{ "volume-driver",      KIND(VOLUME), key_driver },
 	{ "volume-subpath",     KIND(VOLUME), key_subpath },
+	{ "image-subpath",      KIND(IMAGE), key_subpath },
+	{ "subpath",            KIND(IMAGE) | KIND(VOLUME), key_subpath },
 	{ "tmpfs-size",         KIND(TMPFS), key_tmpfs_size },
 	{ "tmpfs-mode",         KIND(TMPFS), key_tmpfs_mode },
 	{ "consistency",        KIND_ALL, key_ignored },
 };
 /* clang-format on */
-
-static const char *const kind_names[] = {
-	[MOUNT_KIND_BIND] = "bind",
-	[MOUNT_KIND_VOLUME] = "volume",
-	[MOUNT_KIND_TMPFS] = "tmpfs",
-};
 
 /* Take "type=..." out of the fields; without it, a volume (docker's default). */
 static int mount_type(struct mount_request *m, const struct strv *fields, struct err *err)
@@ -428,7 +432,8 @@ static int mount_type(struct mount_request *m, const struct strv *fields, struct
 		while (k < ARRAY_LEN(kind_names) && strcasecmp(value, kind_names[k]) != 0)
 			k++;
 		if (k == ARRAY_LEN(kind_names))
-			return bad(m, err, "type '%s' is not supported (bind, volume, tmpfs are)",
+			return bad(m, err,
+			           "type '%s' is not supported (bind, volume, tmpfs, image are)",
 			           value);
 		m->kind = (enum mount_kind)k;
 	}
@@ -481,6 +486,14 @@ static int parse_mount(struct mount_request *m, struct err *err)
 		if (m->anonymous)
 			return 0;
 		return set_volume_source(m, source, err);
+	}
+	if (m->kind == MOUNT_KIND_IMAGE) {
+		if (!source || !*source)
+			return bad(m, err, "type=image needs the name of an image as its source");
+		if (strv_has(&m->options, "rw"))
+			return bad(m, err, "an image can be mounted read-only only");
+		m->source = TAKE_PTR(source);
+		m->read_only = true;
 	}
 	return 0;
 }

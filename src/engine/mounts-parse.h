@@ -5,23 +5,24 @@
  * anonymous volume. Options: ro, rw, exec, noexec, suid, nosuid, dev, nodev, nocopy, [r]shared,
  * [r]slave, [r]private; z and Z (SELinux labels) and docker's consistency hints change nothing
  * here, as no LSM is active.
- * --mount type=bind|volume|tmpfs,KEY=VALUE,...: docker's keys; unknown ones are refused by name. */
+ * --mount type=bind|volume|tmpfs|image,KEY=VALUE,...: docker's keys; unknown ones are refused by
+ * name. */
 #pragma once
 #include "base/err.h"
 #include "base/strv.h"
 #include "engine/options.h"
 #include <stdbool.h>
 
-enum mount_kind { MOUNT_KIND_BIND, MOUNT_KIND_VOLUME, MOUNT_KIND_TMPFS };
+enum mount_kind { MOUNT_KIND_BIND, MOUNT_KIND_VOLUME, MOUNT_KIND_TMPFS, MOUNT_KIND_IMAGE };
 
 struct mount_request {
 	enum mount_kind kind;
 	char *source; /* bind: absolute path of the host; volume: its name, NULL for an anonymous
-	                 one */
+	                 one; image: its name, from create on its id */
 	char *target; /* absolute, cleaned: no "//", ".", ".." or trailing slash; never "/" */
 	struct strv options; /* mount options as the runtime spec writes them ("ro", "rslave") */
 	struct strv labels;  /* volume-label: of a volume made here */
-	char *subpath;       /* volume-subpath: below the volume; NULL for all of it */
+	char *subpath;       /* below the volume or the image's root; NULL for all of it */
 	bool read_only;
 	bool no_copy;       /* volume: never filled from the image */
 	bool create_source; /* bind: a missing source is made as a directory */

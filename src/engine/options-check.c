@@ -1,6 +1,7 @@
 /* What can be refused by looking at the options alone. */
 #include <ctype.h>
 
+#include "engine/disk-quota.h"
 #include "engine/mounts-parse.h"
 #include "engine/options-internal.h"
 #include "engine/spec-internal.h"
@@ -138,6 +139,8 @@ static int check_files(const struct container_options *o, struct err *err)
 	AUTO_MOUNTS mounts = { 0 };
 
 	if (mount_requests_parse(o, NULL, &mounts, err) < 0)
+		return -1;
+	if (disk_quota_parse(&o->storage_opt, &(struct disk_quota){ 0 }, err) < 0)
 		return -1;
 	if (o->workdir && *o->workdir != '/')
 		return err_set(err, E_INVALID, "--workdir '%s': must be an absolute path",

@@ -79,6 +79,7 @@ const struct opt container_options_table[] = {
 	{ "sysctl",         0,   OPT_LIST, O(sysctl),       "KEY=VALUE",   "kernel parameter of its namespaces", 0, 0 },
 	{ "tmpfs",          0,   OPT_LIST, O(tmpfs),        "PATH[:OPTIONS]", "mount a tmpfs", 0, 0 },
 	{ "tty",            't', OPT_BOOL, O(tty),          NULL,          "give it a terminal", 0, 0 },
+	{ "storage-opt",    0,   OPT_LIST, O(storage_opt),  "KEY=VALUE", "quota of the writable layer: size=10G, inodes=100000 (ext4 or xfs with project quotas)", 0, 0 },
 	{ "ulimit",         0,   OPT_LIST, O(ulimit),       "NAME=SOFT[:HARD]", "resource limit", 0, 0 },
 	{ "user",           'u', OPT_STR,  O(user),         "USER[:GROUP]", "user and group, names or numbers", 0, 0 },
 	{ "userns",         0,   OPT_STR,  O(userns),       "MODE",        "user namespace: host", 0, 0 },
@@ -101,7 +102,7 @@ const struct opt container_options_table[] = {
 	REFUSED(9, "network-alias"),
 	REFUSED(10, "ip6"),
 	REFUSED(11, "link-local-ip"),
-	REFUSED(12, "storage-opt"),
+	REFUSED(12, "pod"),
 	REFUSED(13, "runtime"),
 	REFUSED(14, "isolation"),
 	REFUSED(15, "blkio-weight"),
@@ -112,7 +113,6 @@ const struct opt container_options_table[] = {
 	REFUSED(20, "kernel-memory"),
 	REFUSED(21, "uidmap"),
 	REFUSED(22, "gidmap"),
-	REFUSED(23, "pod"),
 	OPT_END,
 };
 /* clang-format on */

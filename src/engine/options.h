@@ -21,7 +21,7 @@ struct json_object;
 #define STOP_TIMEOUT_UNSET     INT64_MIN
 #define STOP_TIMEOUT_DEFAULT_S 10
 #define SHM_SIZE_DEFAULT       (64u << 20)
-#define OPTIONS_REFUSED_MAX    24
+#define OPTIONS_REFUSED_MAX    23
 
 struct container_options {
 	/* how the command itself behaves: not saved with the container */
@@ -53,6 +53,7 @@ struct container_options {
 	struct strv env;
 	struct strv env_file;
 	struct strv ulimit;
+	struct strv storage_opt; /* size=, inodes= */
 	int64_t oom_score_adj;
 	const char *stop_signal;
 	int64_t stop_timeout_s; /* STOP_TIMEOUT_UNSET; -1: wait for ever */

@@ -88,6 +88,10 @@ static int add_request(struct spec_ctx *c, const struct mount_request *m)
 		return 0;
 	case MOUNT_KIND_VOLUME:
 		return add_volume(c, m);
+	case MOUNT_KIND_IMAGE:
+		/* its descriptor comes when it is mounted (image-mounts.h) */
+		add_bind(c, m, "/");
+		return 0;
 	case MOUNT_KIND_BIND:
 		if (mount_source_check(m, c->err) < 0)
 			return -1;

@@ -240,7 +240,7 @@ static int volumes_from(struct prepare *p, const char *text)
 		const struct mount_request *m = &mounts.items[i];
 		bool ro = mode && !strcmp(mode, "ro");
 
-		if (m->kind == MOUNT_KIND_TMPFS)
+		if (m->kind == MOUNT_KIND_TMPFS || m->kind == MOUNT_KIND_IMAGE)
 			continue;
 		r = has_target(p->opts, m->target, p->err);
 		if (r == 0 && !strcmp(m->option, "--volume"))

@@ -283,7 +283,8 @@ int volumes_describe(const struct container_options *opts, struct strv *ret, str
 	if (mount_requests_parse(opts, NULL, &mounts, err) < 0)
 		return -1;
 	for (size_t i = 0; i < mounts.count; i++)
-		if (mounts.items[i].kind != MOUNT_KIND_TMPFS && mounts.items[i].source)
+		if (mounts.items[i].kind != MOUNT_KIND_TMPFS &&
+		    mounts.items[i].kind != MOUNT_KIND_IMAGE && mounts.items[i].source)
 			strv_add(ret, mounts.items[i].source);
 	return 0;
 }

@@ -211,6 +211,7 @@ char *oci_spec_format(const struct oci_spec *spec, bool pretty)
 	add_mounts(root, spec);
 	add_hooks(root, spec);
 	add_keyvals(root, "annotations", spec->annotations, spec->n_annotations);
+	spec_format_vm(root, &spec->vm);
 	json_object_object_add(root, "linux", spec_format_linux(&spec->linux_));
 	return xstrdup(json_text(root, pretty));
 }

@@ -30,6 +30,9 @@ int spec_parse_seccomp(const struct json *at, struct oci_seccomp *s, struct err 
 int spec_parse_seccomp_action(const struct json *at, const char *key, enum oci_seccomp_action *ret,
                               struct err *err);
 int spec_parse_seccomp_rule(const struct json *at, struct oci_seccomp_rule *rule, struct err *err);
+/* vm.c */
+int spec_parse_vm(const struct json *at, struct oci_vm *vm, struct err *err);
+void spec_format_vm(struct json_object *root, const struct oci_vm *vm);
 /* landlock.c */
 int spec_parse_landlock(const struct json *at, struct oci_landlock *l, struct err *err);
 int spec_parse_landlock_annotation(const char *text, struct oci_landlock *l, struct err *err);

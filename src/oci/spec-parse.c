@@ -385,7 +385,9 @@ static int parse_spec(const struct json *root, struct oci_spec *spec, struct err
 	if (spec_parse_keyvals(root, "annotations", &spec->annotations, &spec->n_annotations, err) <
 	    0)
 		return -1;
-	spec->has_vm = json_has(root, "vm");
+	if (json_get_object(root, "vm", &obj, &present, err) < 0 ||
+	    (present && spec_parse_vm(&obj, &spec->vm, err) < 0))
+		return -1;
 	if (json_get_object(root, "linux", &obj, &present, err) < 0)
 		return -1;
 	if (present && spec_parse_linux(&obj, &spec->linux_, err) < 0)

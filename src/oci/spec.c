@@ -126,6 +126,7 @@ void oci_spec_init(struct oci_spec *spec)
 	oci_process_init(&spec->process);
 	oci_resources_init(&spec->linux_.resources);
 	spec->linux_.seccomp.default_errno_ret = OCI_UNSET;
+	spec->vm.vcpus = spec->vm.memory_bytes = OCI_UNSET;
 	for (int i = 0; i < OCI_NS_MAX; i++)
 		spec->linux_.ns[i].fd = -1;
 }
@@ -171,6 +172,7 @@ void oci_spec_done(struct oci_spec *spec)
 		hooks_done(&spec->hooks[i]);
 	keyvals_free(spec->annotations, spec->n_annotations);
 	linux_done(&spec->linux_);
+	oci_vm_done(&spec->vm);
 	strv_done(&spec->warnings);
 	oci_spec_init(spec);
 }

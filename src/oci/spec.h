@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/strv.h"
 #include "oci/landlock.h"
+#include "oci/vm.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -304,7 +305,7 @@ struct oci_spec {
 	struct oci_keyval *annotations;
 	size_t n_annotations;
 	struct oci_linux linux_;
-	bool has_vm;          /* a "vm" object was given */
+	struct oci_vm vm;
 	struct strv warnings; /* things read and ignored ("unknown capability 'CAP_X'") */
 };
 

@@ -195,6 +195,13 @@ static int check(const struct runtime_create_args *args, struct err *err)
 {
 	const struct oci_spec *spec = args->spec;
 
+	if (spec->vm.present) {
+		err_set(err, E_UNSUPPORTED,
+		        "vm: the container asks for a virtual machine, and namespaces are the one "
+		        "isolation there is here");
+		return err_hint(err,
+		                "remove vm from the configuration, or use a runtime for machines");
+	}
 	if (!args->mount_rootfs && !spec->root_path)
 		return err_set(err, E_INVALID, "root.path: is missing");
 	return 0;

@@ -5,13 +5,14 @@
 #pragma once
 #include "runtime/runtime.h"
 
-struct runtime_sandbox; /* one creation under way: create-internal.h */
+struct runtime_sandbox; /* one creation under way: internal.h */
 
 struct isolator {
 	const char *name;
-	/* Refuse, with the JSON path, what this isolator cannot give. */
+	/* Before anything is made. Refuse, with the JSON path, what this isolator cannot give. */
 	int (*check)(const struct runtime_create_args *args, struct err *err);
-	/* Make the process; on return it waits for runtime_sandbox_release(). */
+	/* Make the process and set sandbox->pid and pidfd; on return it converses as internal.h
+	 * says, on sandbox->child_sync_fd. */
 	int (*launch)(struct runtime_sandbox *sandbox, struct err *err);
 };
 

@@ -264,9 +264,7 @@ static int refuse_unsupported(const struct oci_spec *spec, struct err *err)
 	const struct oci_linux *l = &spec->linux_;
 	const char *what = NULL;
 
-	if (spec->has_vm)
-		what = "vm";
-	else if (l->n_net_devices)
+	if (l->n_net_devices)
 		what = "linux.netDevices";
 	if (what)
 		return err_set(err, E_UNSUPPORTED, "%s is not supported", what);

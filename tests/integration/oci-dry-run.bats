@@ -93,6 +93,19 @@ step() {
     says "goes with --dry-run only"
 }
 
+@test "a virtual machine is validated, and refused in one line" {
+    bundle '.vm = {"kernel": {"path": "/vmlinuz"}, "hwConfig": {"vcpus": 2}}'
+    fails 1 oci create d8
+    says "vm: the container asks for a virtual machine"
+    [ "${#lines[@]}" -eq 1 ]
+    nothing_left d8
+    fails 1 oci run --dry-run d8
+    says "vm: the container asks for a virtual machine"
+    bundle '.vm = {"kernel": {"path": "vmlinuz"}}'
+    fails 1 oci create d8
+    says "vm.kernel.path: 'vmlinuz' is not an absolute path"
+}
+
 @test "an ordinary user can look at a plan" {
     require rootless
     bundle

@@ -41,6 +41,7 @@ struct oci_user {
 	int64_t umask; /* OCI_UNSET: 0022 */
 	gid_t *additional_gids;
 	size_t n_additional_gids;
+	bool keep_groups; /* the caller's stay, instead of these; never in JSON */
 };
 
 struct oci_scheduler {

@@ -182,14 +182,15 @@ static int scheduler_parse(const struct oci_scheduler *s, struct sched_attribute
 static int io_priority_parse(const struct oci_process *p, int *ret, struct err *err)
 {
 	const struct name_value *c = find(io_classes, p->io_class);
+	int64_t priority = p->io_priority == OCI_UNSET ? 0 : p->io_priority;
 
 	if (!c)
 		return err_set(err, E_INVALID, "process.ioPriority.class: unknown class '%s'",
 		               p->io_class);
-	if (p->io_priority == OCI_UNSET || p->io_priority < 0 || p->io_priority > 7)
+	if (priority < 0 || priority > 7)
 		return err_set(err, E_INVALID,
 		               "process.ioPriority.priority: must be between 0 and 7");
-	*ret = (int)(c->value << 13 | (unsigned)p->io_priority);
+	*ret = (int)(c->value << 13 | (unsigned)priority);
 	return 0;
 }
 

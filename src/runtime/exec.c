@@ -104,14 +104,8 @@ static int prepare(struct exec *e, struct err *err)
 	e->ctx.seccomp = &spec->linux_.seccomp;
 	e->ctx.preserve_fds = a->preserve_fds;
 	e->ctx.limits_by_caller = e->state.namespaces & CLONE_NEWUSER;
-	if (!e->state.cgroup_path)
-		return 0;
-	if (a->sub_cgroup) {
-		AUTO_FREE char *path = xasprintf("%s/%s", e->state.cgroup_path, a->sub_cgroup);
-
-		return cgroup_open(&e->cgroup, path, e->state.cgroup_joined, err);
-	}
-	return runtime_cgroup(&e->state, &e->cgroup, err);
+	e->ctx.listen_fds = a->listen_fds;
+	return exec_cgroup(a, &e->state, &e->cgroup, err);
 }
 
 static int open_console(struct exec *e, int *ret_slave, struct err *err)

@@ -156,6 +156,10 @@ char **stage_argv(int report_fd, const char *exe, const struct strv *args);
 /* Returns only on failure, with errno. */
 void stage_exec(int stage_fd, char *const *argv, char *const *envp);
 
+/* exec-cgroup.c: open what args->cgroups names, or the container's own. */
+int exec_cgroup(const struct runtime_exec_args *a, const struct runtime_state *st,
+                struct cgroup *ret, struct err *err);
+
 /* exec.c: what cannot be executed, refused by its JSON path. */
 int exec_check(const struct oci_process *p, struct err *err);
 

@@ -36,7 +36,8 @@ static void add_scheduling(struct steps *s, const struct oci_process *p)
 	if (p->io_class) {
 		o = step_add(s, "io-priority");
 		json_add_str(o, "class", p->io_class);
-		json_add_i64(o, "priority", p->io_priority);
+		if (p->io_priority != OCI_UNSET)
+			json_add_i64(o, "priority", p->io_priority);
 	}
 }
 
@@ -167,11 +168,10 @@ static void exec_steps(struct steps *s, const struct runtime_exec_args *a,
 	o = step_add(s, "join-namespaces");
 	json_add_strv(o, "namespaces", &names);
 	if (st->cgroup_path) {
-		AUTO_FREE char *path =
-			xasprintf("%s%s%s", st->cgroup_path, a->sub_cgroup ? "/" : "",
-		                  a->sub_cgroup ? a->sub_cgroup : "");
-
-		json_add_str(step_add(s, "join-cgroup"), "path", path);
+		o = step_add(s, "join-cgroup");
+		json_add_str(o, "path", st->cgroup_path);
+		if (a->cgroups)
+			json_add_strv(o, "below", a->cgroups);
 	}
 	s->by = "init";
 	if (p->terminal)

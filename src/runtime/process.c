@@ -97,7 +97,7 @@ static void give_stdio(uid_t uid)
 
 static int set_user(const struct oci_user *u, struct err *err)
 {
-	if (setgroups(u->n_additional_gids, u->additional_gids) < 0) {
+	if (!u->keep_groups && setgroups(u->n_additional_gids, u->additional_gids) < 0) {
 		/* A user namespace whose setgroups is denied has no groups to drop either. */
 		if (errno != EPERM || u->n_additional_gids)
 			return err_sys(err, errno, "process.user.additionalGids: set groups");
@@ -212,7 +212,9 @@ static void add_default_env(struct process_context *c)
 
 		snprintf(n, sizeof(n), "%u", c->listen_fds);
 		strv_set_env(env, "LISTEN_FDS", n);
-		strv_set_env(env, "LISTEN_PID", "1");
+		/* As the program sees itself: 1, where it is the first of a pid namespace. */
+		snprintf(n, sizeof(n), "%d", getpid());
+		strv_set_env(env, "LISTEN_PID", n);
 	}
 }
 

@@ -136,7 +136,9 @@ struct runtime_exec_args {
 	int stdio[3];
 	const char *console_socket;
 	unsigned preserve_fds;
-	const char *sub_cgroup; /* below the container's cgroup; NULL: that itself */
+	unsigned listen_fds; /* of those: the first n are socket-activation descriptors */
+	/* "PATH" or "CONTROLLER[,CONTROLLER...]:PATH" below the container's cgroup; NULL: itself */
+	const struct strv *cgroups;
 	bool ignore_paused;
 };
 

@@ -195,9 +195,11 @@ int cmd_delete(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 	for (size_t i = 0; i < args.len; i++)
 		if (choose(ctx, args.items[i], v.regex, &ids) < 0)
 			return -1;
-	for (size_t i = 0; i < ids.len; i++)
+	for (size_t i = 0; i < ids.len; i++) {
 		if (runtime_delete(ctx->root_fd, ids.items[i], v.force, &ctx->err) < 0)
 			return -1;
+		oci_notify_remove(ctx->root_fd, ids.items[i]);
+	}
 	return 0;
 }
 

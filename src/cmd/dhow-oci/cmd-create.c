@@ -7,15 +7,14 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "runtime/plan-steps.h"
+#include "sys/pidfd.h"
 
 struct create_values {
 	const char *bundle, *config, *console_socket, *pidfd_socket, *pid_file;
@@ -66,7 +65,7 @@ static void bundle_done(struct bundle *b)
 	oci_spec_done(&b->spec);
 }
 
-static int bundle_load(struct bundle *b, const struct create_values *v, struct err *err)
+static int bundle_load(struct bundle *b, struct create_values *v, struct err *err)
 {
 	AUTO_FREE char *text = NULL;
 	size_t len = 0;
@@ -86,7 +85,7 @@ static int bundle_load(struct bundle *b, const struct create_values *v, struct e
 		return -1;
 	for (size_t i = 0; i < b->spec.warnings.len; i++)
 		log_warn("%s", b->spec.warnings.items[i]);
-	return 0;
+	return oci_annotations_apply(&b->spec, &v->pidfd_socket, err);
 }
 
 static int check_terminal(const struct oci_spec *spec, const struct create_values *v, bool detached,
@@ -101,38 +100,6 @@ static int check_terminal(const struct oci_spec *spec, const struct create_value
 	if (!spec->process.terminal && v->console_socket)
 		return err_set(err, E_INVALID,
 		               "option --console-socket: process.terminal is not set");
-	return 0;
-}
-
-static int send_pidfd(const char *path, int pidfd, struct err *err)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	char name[] = "pidfd";
-	struct iovec iov = { .iov_base = name, .iov_len = 5 };
-	struct msghdr msg = { .msg_iov = &iov,
-		              .msg_iovlen = 1,
-		              .msg_control = &control,
-		              .msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	AUTO_FD fd = -1;
-
-	if (!path)
-		return 0;
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return err_set(err, E_INVALID, "option --pidfd-socket: the path is too long");
-	memcpy(addr.sun_path, path, strlen(path) + 1);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &pidfd, sizeof(int));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
-		return err_sys(err, errno, "send the pidfd to '%s'", path);
 	return 0;
 }
 
@@ -180,23 +147,28 @@ static int dry_run(struct cmd_ctx *ctx, const struct create_values *v, const cha
 }
 
 static int do_create(struct cmd_ctx *ctx, const struct create_values *v, const char *id,
-                     const struct bundle *b, unsigned flags, struct runtime_container *ret)
+                     struct bundle *b, unsigned flags, struct runtime_container *ret)
 {
 	struct runtime_create_args args = create_args(ctx, v, id, b, flags);
 
 	args.state_root_fd = oci_root(ctx);
-	if (args.state_root_fd < 0)
+	if (args.state_root_fd < 0 ||
+	    oci_listen_fds(v->preserve_fds, &args.listen_fds, &args.preserve_fds, &ctx->err) < 0 ||
+	    oci_notify_prepare(&b->spec, args.state_root_fd, id, &ctx->err) < 0)
 		return -1;
 	/* An interrupt half-way would leave half a container: it is served afterwards (run passes
 	 * it on, create ends with it). */
 	hold_signals();
-	oci_listen_fds(v->preserve_fds, &args.listen_fds, &args.preserve_fds);
-	if (runtime_create(&args, ret, &ctx->err) < 0)
+	if (runtime_create(&args, ret, &ctx->err) < 0) {
+		if (ctx->err.code != E_EXISTS)
+			oci_notify_remove(args.state_root_fd, id);
 		return -1;
+	}
 	if (oci_write_pid(v->pid_file, ret->pid, &ctx->err) == 0 &&
-	    send_pidfd(v->pidfd_socket, ret->pidfd, &ctx->err) == 0)
+	    oci_send_pidfd(v->pidfd_socket, ret->pidfd, &ctx->err) == 0)
 		return 0;
 	runtime_delete(args.state_root_fd, id, true, ERR_IGNORE);
+	oci_notify_remove(args.state_root_fd, id);
 	return -1;
 }
 
@@ -221,27 +193,55 @@ int cmd_create(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 	return r;
 }
 
+static int start_and_wait(struct cmd_ctx *ctx, const struct create_values *v, const char *id,
+                          struct runtime_container *c)
+{
+	AUTO_FD notify = -1;
+
+	if (oci_notify_open(ctx->root_fd, id, &notify, &ctx->err) < 0 ||
+	    runtime_start(ctx->root_fd, id, c->start_fd, &ctx->err) < 0)
+		return -1;
+	if (v->detach) {
+		if (notify >= 0)
+			oci_notify_wait(notify, c->pid, c->pidfd);
+		return 0;
+	}
+	/* The service manager watches this process, which ends with the container. */
+	oci_notify_fork(notify, getpid(), c->pidfd);
+	return oci_foreground(c->pid, c->pidfd, c->console_fd);
+}
+
+static int delete (struct cmd_ctx *ctx, const char *id)
+{
+	int r = runtime_delete(ctx->root_fd, id, true, &ctx->err);
+
+	if (getenv("NOTIFY_SOCKET"))
+		oci_notify_remove(ctx->root_fd, id);
+	return r;
+}
+
 static int run_container(struct cmd_ctx *ctx, const struct create_values *v, const char *id,
                          struct bundle *b)
 {
 	struct runtime_container c = RUNTIME_CONTAINER_INIT;
-	int status = 0;
+	struct err err = ERR_INIT;
+	int status;
 
 	if (!v->no_subreaper && !v->detach)
 		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	if (do_create(ctx, v, id, b, RUNTIME_START_BY_FD | (v->detach ? RUNTIME_JOIN_ALL : 0u),
 	              &c) < 0)
 		return -1;
-	if (runtime_start(ctx->root_fd, id, c.start_fd, &ctx->err) < 0) {
+	status = start_and_wait(ctx, v, id, &c);
+	if (status < 0) {
+		err = ctx->err;
 		runtime_container_done(&c);
-		runtime_delete(ctx->root_fd, id, true, ERR_IGNORE);
+		(void)delete (ctx, id);
+		ctx->err = err;
 		return -1;
 	}
-	if (!v->detach) {
-		status = oci_foreground(c.pid, c.pidfd, c.console_fd);
-		if (!v->keep && runtime_delete(ctx->root_fd, id, true, &ctx->err) < 0)
-			status = -1;
-	}
+	if (!v->detach && !v->keep && delete (ctx, id) < 0)
+		status = -1;
 	runtime_container_done(&c);
 	return status;
 }
@@ -266,16 +266,32 @@ int cmd_run(struct cmd_ctx *ctx, const struct command *self, int argc, char **ar
 	return r;
 }
 
+static int wait_ready(struct cmd_ctx *ctx, const char *id, int notify_fd)
+{
+	AUTO_STATE st = { 0 };
+	AUTO_FD pidfd = -1;
+
+	if (runtime_state(ctx->root_fd, id, &st, &ctx->err) < 0)
+		return -1;
+	pidfd = pidfd_open_exact(st.pid, st.start_ticks);
+	if (pidfd >= 0)
+		oci_notify_wait(notify_fd, st.pid, pidfd);
+	return 0;
+}
+
 int cmd_start(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
 {
 	AUTO_STRV args = STRV_INIT;
+	AUTO_FD notify = -1;
 	int r = oci_parse(ctx, self, NULL, argc, argv, &args);
 
 	if (r)
 		return r < 0 ? -1 : 0;
-	if (oci_root(ctx) < 0)
+	if (oci_root(ctx) < 0 ||
+	    oci_notify_open(ctx->root_fd, args.items[0], &notify, &ctx->err) < 0 ||
+	    runtime_start(ctx->root_fd, args.items[0], -1, &ctx->err) < 0)
 		return -1;
-	return runtime_start(ctx->root_fd, args.items[0], -1, &ctx->err);
+	return notify < 0 ? 0 : wait_ready(ctx, args.items[0], notify);
 }
 
 /* ---- spec ---- */

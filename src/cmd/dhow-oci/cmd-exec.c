@@ -3,17 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/xalloc.h"
 #include "oci/names.h"
 #include "runtime/plan-steps.h"
+#include "sys/pidfd.h"
 
 struct exec_values {
 	const char *process, *console_socket, *pid_file, *cwd, *user;
-	const char *process_label, *apparmor, *cgroup;
-	struct strv env, caps, gids;
+	const char *process_label, *apparmor, *pidfd_socket;
+	struct strv env, caps, gids, cgroups;
 	const char *format;
 	bool tty, detach, no_new_privs, ignore_paused, dry_run;
 	uint64_t preserve_fds;
@@ -36,7 +38,8 @@ const struct opt oci_exec_options[] = {
 	{ "no-new-privs", 0, OPT_BOOL, O(no_new_privs), NULL, "set no_new_privs", 0, 0 },
 	{ "process-label", 0, OPT_STR, O(process_label), "LABEL", "its SELinux label", 0, 0 },
 	{ "apparmor", 0, OPT_STR, O(apparmor), "PROFILE", "its AppArmor profile", 0, 0 },
-	{ "cgroup", 0, OPT_STR, O(cgroup), "PATH", "a cgroup below the container's", 0, 0 },
+	{ "pidfd-socket", 0, OPT_STR, O(pidfd_socket), "SOCKET", "where to send a pidfd of it", 0, COMPLETE_FILE },
+	{ "cgroup", 0, OPT_LIST, O(cgroups), "[CTRL[,CTRL...]:]PATH", "a cgroup below the container's, of these controllers (default all)", 0, 0 },
 	{ "ignore-paused", 0, OPT_BOOL, O(ignore_paused), NULL, "also when the container is paused", 0, 0 },
 	{ "dry-run", 0, OPT_BOOL, O(dry_run), NULL, "print the steps that would be taken, and take none", 0, 0 },
 	{ "format", 0, OPT_STR, O(format), "FORMAT", "of --dry-run: text or json (default text)", 0, 0 },
@@ -171,19 +174,23 @@ static int do_exec(struct cmd_ctx *ctx, const struct exec_values *v, const struc
 		.spec = &spec,
 		.stdio = { 0, 1, 2 },
 		.console_socket = v->console_socket,
-		.sub_cgroup = v->cgroup,
+		.cgroups = &v->cgroups,
 		.ignore_paused = v->ignore_paused,
 	};
-	unsigned listen;
+	bool keep_groups;
 	int status = 0;
 
 	oci_spec_init(&spec);
 	a.state_root_fd = oci_root(ctx);
 	if (a.state_root_fd < 0 || load_spec(ctx, a.id, &spec) < 0)
 		return -1;
+	if (oci_annotations_apply(&spec, NULL, &ctx->err) < 0)
+		return -1;
+	keep_groups = spec.process.user.keep_groups;
 	if ((v->process ? load_process(v, &spec.process, &ctx->err)
 	                : apply_options(v, args, &spec.process, &ctx->err)) < 0)
 		return -1;
+	spec.process.user.keep_groups = keep_groups;
 	if (spec.process.terminal && v->detach && !v->console_socket)
 		return err_set(&ctx->err, E_INVALID,
 		               "a terminal that is not waited for needs --console-socket");
@@ -192,12 +199,16 @@ static int do_exec(struct cmd_ctx *ctx, const struct exec_values *v, const struc
 		               "option --console-socket: there is no terminal");
 	if (v->dry_run)
 		return dry_run(ctx, v, &a);
-	oci_listen_fds(v->preserve_fds, &listen, &a.preserve_fds);
+	if (oci_listen_fds(v->preserve_fds, &a.listen_fds, &a.preserve_fds, &ctx->err) < 0)
+		return -1;
 	if (runtime_exec(&a, &c, &ctx->err) < 0)
 		return -1;
-	if (oci_write_pid(v->pid_file, c.pid, &ctx->err) < 0)
+	if (oci_send_pidfd(v->pidfd_socket, c.pidfd, &ctx->err) < 0 ||
+	    oci_write_pid(v->pid_file, c.pid, &ctx->err) < 0) {
+		(void)pidfd_signal(c.pidfd, SIGKILL);
 		status = -1;
-	else if (!v->detach)
+	}
+	if (status == 0 && !v->detach)
 		status = oci_foreground(c.pid, c.pidfd, c.console_fd);
 	runtime_container_done(&c);
 	return status;
@@ -218,5 +229,6 @@ int cmd_exec(struct cmd_ctx *ctx, const struct command *self, int argc, char **a
 	strv_done(&v.env);
 	strv_done(&v.caps);
 	strv_done(&v.gids);
+	strv_done(&v.cgroups);
 	return r;
 }

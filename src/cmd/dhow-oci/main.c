@@ -9,7 +9,6 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/num.h"
 #include "base/xalloc.h"
 #include "runtime/plan-steps.h"
 
@@ -126,19 +125,6 @@ int oci_print_steps(struct json_object *steps, const char *id, const char *forma
 	json_object_object_add(root, "steps", json_object_get(steps));
 	puts(json_text(root, true));
 	return 0;
-}
-
-void oci_listen_fds(uint64_t preserve, unsigned *ret_listen, unsigned *ret_total)
-{
-	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-	uint32_t p = 0, n = 0;
-
-	*ret_listen = 0;
-	/* runc's callers set LISTEN_FDS without LISTEN_PID as well. */
-	if (fds && parse_u32(fds, &n) == 0 && n < 1024 &&
-	    (!pid || (parse_u32(pid, &p) == 0 && (pid_t)p == getpid())))
-		*ret_listen = n;
-	*ret_total = *ret_listen + (preserve < 65536 ? (unsigned)preserve : 65536);
 }
 
 static int setup_log(struct cmd_ctx *ctx, int *ret_fd)

@@ -36,8 +36,23 @@ int oci_write_pid(const char *path, pid_t pid, struct err *err);
 int oci_foreground(pid_t pid, int pidfd, int console_fd);
 /* The steps of a --dry-run. format: "text" (or NULL) or "json". */
 int oci_print_steps(struct json_object *steps, const char *id, const char *format, struct err *err);
-/* Descriptors to pass on: --preserve-fds and what socket activation gave us. */
-void oci_listen_fds(uint64_t preserve, unsigned *ret_listen, unsigned *ret_total);
+/* Descriptors to pass on: --preserve-fds and what socket activation gave us. Refused when one of
+ * them was not inherited. */
+int oci_listen_fds(uint64_t preserve, unsigned *ret_listen, unsigned *ret_total, struct err *err);
+/* annotations.c: put what annotations ask for into the configuration. pidfd_socket: or NULL. */
+int oci_annotations_apply(struct oci_spec *spec, const char **pidfd_socket, struct err *err);
+extern const char *const oci_annotation_names[]; /* for `features`; the last is NULL */
+/* notify.c: sd_notify from inside. Nothing happens where the environment has no NOTIFY_SOCKET. */
+int oci_notify_prepare(struct oci_spec *spec, int root_fd, const char *id, struct err *err);
+/* What the container will write to; *ret_fd is -1 when nobody asked. */
+int oci_notify_open(int root_fd, const char *id, int *ret_fd, struct err *err);
+/* Until READY has been passed on, with `pid` as the one to watch, or the process has ended. */
+void oci_notify_wait(int fd, pid_t pid, int pidfd);
+/* The same in a process of its own. */
+void oci_notify_fork(int fd, pid_t pid, int pidfd);
+void oci_notify_remove(int root_fd, const char *id);
+/* Send a pidfd to a unix socket; path NULL: nobody asked for it. */
+int oci_send_pidfd(const char *path, int pidfd, struct err *err);
 
 extern const struct command oci_commands[];
 

@@ -332,5 +332,7 @@ int runtime_update(int state_root_fd, const char *id, const struct oci_resources
 		    rewrite_joined(state_root_fd, id, &cg, st.cgroup_made | cg.made, err) < 0)
 			return -1;
 	}
-	return resources_apply(&cg, r, err);
+	if (resources_apply(&cg, r, err) < 0)
+		return -1;
+	return device_rules_update(&cg, r, err);
 }

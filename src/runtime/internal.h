@@ -221,10 +221,9 @@ char *state_format_creating(const struct runtime_sandbox *s, enum runtime_status
 
 /* resources.c */
 /* Write limits into the joined hierarchies. what: "linux.resources", for errors. */
-/* cpu.shares to cpu.weight, blkio weight to io.weight. */
-uint64_t resources_cpu_weight(int64_t shares);
-uint64_t resources_io_weight(int64_t weight);
 int resources_apply(struct cgroup *cg, const struct oci_resources *r, struct err *err);
 /* devices.c: device rules, by eBPF on v2 or the devices controller of v1. */
 int device_rules_apply(struct cgroup *cg, const struct oci_resources *r, struct err *err);
+/* The same for a container that has rules: in their place. */
+int device_rules_update(struct cgroup *cg, const struct oci_resources *r, struct err *err);
 bool device_rules_by_bpf(void);

@@ -230,24 +230,24 @@ unsigned resources_controllers(const struct oci_resources *r)
 {
 	unsigned mask = 0;
 
-#define SET(field) (r->field != OCI_UNSET)
-	if (SET(memory_limit) || SET(memory_reservation) || SET(memory_swap) ||
-	    SET(memory_kernel_tcp) || SET(memory_swappiness) ||
-	    (SET(memory_disable_oom) && r->memory_disable_oom))
+#define SET(field)   (r->field != OCI_UNSET)
+#define GIVEN(field) (SET(field) && r->field) /* 0 asks for nothing */
+	if (GIVEN(memory_limit) || GIVEN(memory_reservation) || GIVEN(memory_swap) ||
+	    GIVEN(memory_kernel_tcp) || SET(memory_swappiness) || GIVEN(memory_disable_oom))
 		mask |= CGROUP_BIT(CGROUP_MEMORY);
-	if (SET(cpu_shares) || SET(cpu_quota) || SET(cpu_period) || SET(cpu_burst) ||
-	    SET(cpu_rt_runtime) || SET(cpu_rt_period) || SET(cpu_idle))
+	if (GIVEN(cpu_shares) || GIVEN(cpu_quota) || GIVEN(cpu_period) || SET(cpu_burst) ||
+	    GIVEN(cpu_rt_runtime) || GIVEN(cpu_rt_period) || SET(cpu_idle))
 		mask |= CGROUP_BIT(CGROUP_CPU);
-	if (r->cpuset_cpus || r->cpuset_mems)
+	if ((r->cpuset_cpus && *r->cpuset_cpus) || (r->cpuset_mems && *r->cpuset_mems))
 		mask |= CGROUP_BIT(CGROUP_CPUSET);
 	if (SET(pids_limit))
 		mask |= CGROUP_BIT(CGROUP_PIDS);
-	if (SET(blkio_weight) || SET(blkio_leaf_weight) || r->n_blkio_weight_devices ||
+	if (GIVEN(blkio_weight) || GIVEN(blkio_leaf_weight) || r->n_blkio_weight_devices ||
 	    r->n_blkio_throttles)
 		mask |= CGROUP_BIT(CGROUP_BLKIO);
 	if (r->n_hugepages)
 		mask |= CGROUP_BIT(CGROUP_HUGETLB);
-	if (SET(net_class_id))
+	if (GIVEN(net_class_id))
 		mask |= CGROUP_BIT(CGROUP_NET_CLS);
 	if (r->n_net_prios)
 		mask |= CGROUP_BIT(CGROUP_NET_PRIO);
@@ -255,6 +255,9 @@ unsigned resources_controllers(const struct oci_resources *r)
 		mask |= CGROUP_BIT(CGROUP_RDMA);
 	if (r->n_unified)
 		mask |= CGROUP_BIT(CGROUP_UNIFIED);
+	for (size_t i = 0; i < r->n_unified; i++)
+		mask |= cgroup_layout_get()->on_v2 & cgroup_controller_of(r->unified[i].key);
+#undef GIVEN
 #undef SET
 	return mask;
 }

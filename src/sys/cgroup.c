@@ -51,6 +51,17 @@ const char *cgroup_controller_name(enum cgroup_controller c, bool v2)
 	return v2 ? names[c].v2 : names[c].v1;
 }
 
+unsigned cgroup_controller_of(const char *v2_file)
+{
+	size_t len = strcspn(v2_file, ".");
+
+	for (int c = 0; c < CGROUP_UNIFIED; c++)
+		if (names[c].v2 && strlen(names[c].v2) == len &&
+		    memcmp(names[c].v2, v2_file, len) == 0)
+			return CGROUP_BIT(c);
+	return 0;
+}
+
 static int read_small(int dir_fd, const char *path, char *buf, size_t size)
 {
 	AUTO_FD fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);

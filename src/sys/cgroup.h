@@ -52,6 +52,8 @@ const struct cgroup_layout *cgroup_layout_get(void);
  * CGROUP_UNIFIED for all that v2 serves. */
 enum cgroup_controller cgroup_hierarchy_of(enum cgroup_controller c);
 const char *cgroup_controller_name(enum cgroup_controller c, bool v2);
+/* CGROUP_BIT of the controller that a file of v2 belongs to ("memory.high"), or 0. */
+unsigned cgroup_controller_of(const char *v2_file);
 
 struct cgroup {
 	char *path;          /* "/a/b", the same in every hierarchy */

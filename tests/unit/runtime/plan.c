@@ -355,5 +355,5 @@ TEST_MAIN("plan", mount_options_become_attributes, mount_options_that_are_not_at
           destinations_are_compared_clean, a_shared_mount_namespace_is_no_users,
           the_default_makes_all_but_user_and_time,
           joining_needs_a_stage_only_where_clone_cannot_enter, what_cannot_be_is_refused_by_name,
-          limits_name_their_hierarchies, dockers_profile_compiles,
-          ids_are_plain_words, messages_carry_errors_and_hostile_ones_are_bounded)
+          limits_name_their_hierarchies, dockers_profile_compiles, ids_are_plain_words,
+          messages_carry_errors_and_hostile_ones_are_bounded)

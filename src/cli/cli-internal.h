@@ -108,7 +108,7 @@ extern const struct command
 	cmd_history, cmd_image_exists, cmd_image_inspect, cmd_image_mount, cmd_image_prune,
 	cmd_image_unmount, cmd_images, cmd_import,
 	cmd_info, cmd_inspect, cmd_kill, cmd_load, cmd_login, cmd_logout, cmd_logs, cmd_man,
-	cmd_network, cmd_pause, cmd_port, cmd_ps, cmd_pull, cmd_rename, cmd_restart, cmd_rm, cmd_rmi,
+	cmd_network, cmd_pause, cmd_port, cmd_ps, cmd_pull, cmd_registry, cmd_rename, cmd_restart, cmd_rm, cmd_rmi,
 	cmd_run, cmd_save, cmd_start, cmd_stop, cmd_store, cmd_system_df, cmd_system_prune, cmd_tag,
 	cmd_top, cmd_unpause, cmd_untag, cmd_version, cmd_volume, cmd_wait;
 /* clang-format on */

@@ -339,6 +339,9 @@ int oci_resources_parse(struct oci_resources *r, const char *what, const char *t
  * set, which decides conditional rules. */
 int oci_seccomp_parse_profile(struct oci_seccomp *s, const char *what, const char *text, size_t len,
                               uint64_t caps, struct err *err);
+/* The section of the specification that an error's message is about, by the JSON path it begins
+ * with (behind "config.json: "): "config.md, \"Mounts\""; NULL when it begins with none. */
+const char *oci_spec_section(const char *message);
 /* config.json's text; the caller frees it. */
 char *oci_spec_format(const struct oci_spec *spec, bool pretty);
 

@@ -11,7 +11,8 @@
 #define SECCOMP_STRICT   "run.oci.seccomp_fail_unknown_syscall"
 
 const char *const oci_annotation_names[] = {
-	KEEP_GROUPS, PIDFD_RECEIVER, SECCOMP_RECEIVER, SECCOMP_STRICT, NULL,
+	OCI_LANDLOCK_ANNOTATION, KEEP_GROUPS,    PIDFD_RECEIVER,
+	SECCOMP_RECEIVER,        SECCOMP_STRICT, NULL,
 };
 
 /* Who asks for one of these would get less isolation than expected without it. */

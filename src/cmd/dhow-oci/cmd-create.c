@@ -13,7 +13,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "oci/names.h"
 #include "runtime/plan-steps.h"
+#include "sys/caps.h"
 #include "sys/pidfd.h"
 
 struct create_values {
@@ -65,6 +67,25 @@ static void bundle_done(struct bundle *b)
 	oci_spec_done(&b->spec);
 }
 
+/* The specification wants a warning for what cannot be granted, and no failure. */
+static void warn_caps(const struct oci_spec *spec)
+{
+	const struct oci_caps *c = &spec->process.caps;
+	uint64_t asked = c->bounding | c->effective | c->permitted | c->inheritable | c->ambient;
+	uint64_t missing;
+
+	/* In a user namespace of its own all are there; and who may make containers at all has
+	 * those of docker's default. */
+	if (!(asked & ~OCI_CAPS_DEFAULT) || spec->linux_.ns[OCI_NS_USER].wanted)
+		return;
+	missing = asked & ~caps_permitted();
+	for (int i = 0; missing >> i; i++)
+		if (missing >> i & 1)
+			log_warn("process.capabilities: %s cannot be granted: the runtime does "
+			         "not have it",
+			         oci_cap_name(i));
+}
+
 static int bundle_load(struct bundle *b, struct create_values *v, struct err *err)
 {
 	AUTO_FREE char *text = NULL;
@@ -85,6 +106,7 @@ static int bundle_load(struct bundle *b, struct create_values *v, struct err *er
 		return -1;
 	for (size_t i = 0; i < b->spec.warnings.len; i++)
 		log_warn("%s", b->spec.warnings.items[i]);
+	warn_caps(&b->spec);
 	return oci_annotations_apply(&b->spec, &v->pidfd_socket, err);
 }
 

@@ -1,14 +1,18 @@
-/* update, events, features */
+/* update, features */
 #include "oci.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/num.h"
 #include "base/xalloc.h"
 #include "codec/json.h"
 #include "oci/names.h"
 #include "runtime/mount-options.h"
+#include "sys/seccomp.h"
 
 struct update_values {
 	const char *resources, *cpuset_cpus, *cpuset_mems;
@@ -43,15 +47,6 @@ const struct opt oci_update_options[] = {
 	OPT_END
 };
 
-struct events_values {
-	int64_t interval_ms;
-	bool stats;
-};
-const struct opt oci_events_options[] = {
-	{ "stats", 0, OPT_BOOL, OPT(struct events_values, stats), NULL, "print the figures once and end", 0, 0 },
-	{ "interval", 0, OPT_DURATION, OPT(struct events_values, interval_ms), "TIME", "time between two lines (default 5s)", 0, 0 },
-	OPT_END
-};
 /* clang-format on */
 
 static int set_size(const char *option, const char *text, int64_t *ret, struct err *err)
@@ -131,88 +126,6 @@ int cmd_update(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 	return e;
 }
 
-/* ---- events ---- */
-
-static struct json_object *format_stats(const struct cgroup_stats *s)
-{
-	struct json_object *data = json_object_new_object(), *o, *usage;
-
-	o = json_add_object(data, "cpu");
-	usage = json_add_object(o, "usage");
-	json_add_u64(usage, "total", s->cpu_usage_ns);
-	json_add_u64(usage, "kernel", s->cpu_system_ns);
-	json_add_u64(usage, "user", s->cpu_user_ns);
-	o = json_add_object(o, "throttling");
-	json_add_u64(o, "periods", s->cpu_periods);
-	json_add_u64(o, "throttledPeriods", s->cpu_throttled_periods);
-	json_add_u64(o, "throttledTime", s->cpu_throttled_ns);
-	o = json_add_object(data, "memory");
-	json_add_u64(o, "cache", s->memory_cache);
-	usage = json_add_object(o, "usage");
-	json_add_u64(usage, "limit", s->memory_limit);
-	json_add_u64(usage, "usage", s->memory_usage);
-	json_add_u64(usage, "max", s->memory_max_usage);
-	json_add_u64(usage, "failcnt", s->memory_failcnt);
-	usage = json_add_object(json_add_object(o, "raw"), "oom");
-	json_add_u64(usage, "kill", s->oom_kills);
-	o = json_add_object(data, "pids");
-	json_add_u64(o, "current", s->pids_current);
-	json_add_u64(o, "limit", s->pids_limit);
-	o = json_add_object(data, "blkio");
-	json_add_u64(o, "readBytes", s->blkio_read_bytes);
-	json_add_u64(o, "writeBytes", s->blkio_write_bytes);
-	json_add_u64(o, "readOps", s->blkio_read_ops);
-	json_add_u64(o, "writeOps", s->blkio_write_ops);
-	return data;
-}
-
-static int print_stats(struct cmd_ctx *ctx, const char *id, bool *ret_running)
-{
-	AUTO_STATE st = { 0 };
-	AUTO_CGROUP cg = CGROUP_INIT;
-	AUTO_JSON *line = json_object_new_object();
-	struct cgroup_stats s;
-
-	if (runtime_state(ctx->root_fd, id, &st, &ctx->err) < 0)
-		return -1;
-	*ret_running = st.status != RUNTIME_STOPPED;
-	if (!*ret_running)
-		return 0;
-	if (runtime_cgroup(&st, &cg, &ctx->err) < 0 || cgroup_stats(&cg, &s, &ctx->err) < 0)
-		return -1;
-	json_add_str(line, "type", "stats");
-	json_add_str(line, "id", id);
-	json_object_object_add(line, "data", format_stats(&s));
-	puts(json_text(line, false));
-	fflush(stdout);
-	return 0;
-}
-
-int cmd_events(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
-{
-	struct events_values v = { .interval_ms = 5000 };
-	AUTO_STRV args = STRV_INIT;
-	bool running = false;
-	int r = oci_parse(ctx, self, &v, argc, argv, &args);
-
-	if (r)
-		return r < 0 ? -1 : 0;
-	if (v.interval_ms <= 0)
-		return err_set(&ctx->err, E_INVALID, "option --interval: must be above 0");
-	if (oci_root(ctx) < 0 || print_stats(ctx, args.items[0], &running) < 0)
-		return -1;
-	if (!running)
-		return err_set(&ctx->err, E_STATE, "container '%s' is not running", args.items[0]);
-	while (!v.stats && running) {
-		struct timespec t = { v.interval_ms / 1000, v.interval_ms % 1000 * 1000000 };
-
-		nanosleep(&t, NULL);
-		if (print_stats(ctx, args.items[0], &running) < 0)
-			return ctx->err.code == E_NOT_FOUND ? 0 : -1;
-	}
-	return 0;
-}
-
 /* ---- features ---- */
 
 static void add_list(struct json_object *obj, const char *key, const char *words)
@@ -242,6 +155,41 @@ static void add_landlock(struct json_object *o)
 	}
 }
 
+static void add_names(struct json_object *obj, const char *key, const char *const *names)
+{
+	AUTO_STRV v = STRV_INIT;
+
+	for (; *names; names++)
+		strv_add(&v, *names);
+	json_add_strv(obj, key, &v);
+}
+
+/* The kernel says EFAULT to a program that is not there, and EINVAL first to a flag that it does
+ * not know. */
+static void add_seccomp_flags(struct json_object *o)
+{
+	static const struct {
+		const char *name;
+		unsigned probe;
+	} flags[] = {
+		{ "SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC },
+		{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
+		{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+		{ "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+		  1u << 5 | SECCOMP_FILTER_FLAG_NEW_LISTENER },
+	};
+	AUTO_STRV known = STRV_INIT, supported = STRV_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		strv_add(&known, flags[i].name);
+		if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags[i].probe, NULL) < 0 &&
+		    errno == EFAULT)
+			strv_add(&supported, flags[i].name);
+	}
+	json_add_strv(o, "knownFlags", &known);
+	json_add_strv(o, "supportedFlags", &supported);
+}
+
 static void add_linux(struct json_object *root)
 {
 	struct json_object *l = json_add_object(root, "linux"), *o;
@@ -265,17 +213,20 @@ static void add_linux(struct json_object *root)
 	add_list(o, "operators",
 	         "SCMP_CMP_EQ SCMP_CMP_GE SCMP_CMP_GT SCMP_CMP_LE SCMP_CMP_LT "
 	         "SCMP_CMP_MASKED_EQ SCMP_CMP_NE");
-	add_list(o, "archs", "SCMP_ARCH_X86 SCMP_ARCH_X86_64 SCMP_ARCH_X32");
-	add_list(o, "knownFlags",
-	         "SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG "
-	         "SECCOMP_FILTER_FLAG_SPEC_ALLOW");
-	add_list(o, "supportedFlags",
-	         "SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG "
-	         "SECCOMP_FILTER_FLAG_SPEC_ALLOW");
+	add_names(o, "archs", seccomp_arch_names);
+	add_seccomp_flags(o);
 	add_landlock(json_add_object(l, "landlock"));
-	json_add_bool(json_add_object(l, "apparmor"), "enabled", false);
-	json_add_bool(json_add_object(l, "selinux"), "enabled", false);
-	json_add_bool(json_add_object(l, "intelRdt"), "enabled", false);
+	json_add_bool(json_add_object(l, "apparmor"), "enabled", true);
+	json_add_bool(json_add_object(l, "selinux"), "enabled", true);
+	o = json_add_object(l, "memoryPolicy");
+	add_list(o, "modes",
+	         "MPOL_DEFAULT MPOL_BIND MPOL_INTERLEAVE MPOL_WEIGHTED_INTERLEAVE MPOL_PREFERRED "
+	         "MPOL_PREFERRED_MANY MPOL_LOCAL");
+	add_list(o, "flags", "MPOL_F_NUMA_BALANCING MPOL_F_RELATIVE_NODES MPOL_F_STATIC_NODES");
+	o = json_add_object(l, "intelRdt");
+	json_add_bool(o, "enabled", true);
+	json_add_bool(o, "schemata", true);
+	json_add_bool(o, "monitoring", true);
 	json_add_bool(json_add_object(l, "netDevices"), "enabled", false);
 	json_add_bool(json_add_object(json_add_object(l, "mountExtensions"), "idmap"), "enabled",
 	              true);
@@ -299,6 +250,7 @@ int cmd_features(struct cmd_ctx *ctx, const struct command *self, int argc, char
 	add_linux(root);
 	o = json_add_object(root, "annotations");
 	json_add_str(o, "dhow.version", DHOW_VERSION);
+	add_names(root, "potentiallyUnsafeConfigAnnotations", oci_annotation_names);
 	/* What is no part of the specification. */
 	add_list(root, "vendorExtensions",
 	         "linux.landlock annotation:" OCI_LANDLOCK_ANNOTATION

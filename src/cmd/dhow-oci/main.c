@@ -161,6 +161,10 @@ static int check_globals(struct cmd_ctx *ctx)
 		err_set(&ctx->err, E_UNSUPPORTED, "systemd as cgroup manager is not supported");
 		return err_hint(&ctx->err, "use the cgroupfs manager");
 	}
+	if (g->rootless && strcmp(g->rootless, "auto") != 0 && strcmp(g->rootless, "true") != 0 &&
+	    strcmp(g->rootless, "false") != 0)
+		return err_set(&ctx->err, E_INVALID,
+		               "option --rootless: '%s' is not auto, true or false", g->rootless);
 	if (g->cgroup_manager && strcmp(g->cgroup_manager, "cgroupfs") != 0 &&
 	    strcmp(g->cgroup_manager, "disabled") != 0)
 		return err_set(&ctx->err, E_INVALID,
@@ -203,6 +207,15 @@ static int dispatch(struct cmd_ctx *ctx, int argc, char **argv, int *log_fd)
 	return cmd->run(ctx, cmd, argc - first, argv + first);
 }
 
+/* A fault of the configuration: where the specification says what is right. */
+static void explain(struct err *err)
+{
+	const char *section = oci_spec_section(err->msg);
+
+	if (section && !err->hint[0] && (err->code == E_INVALID || err->code == E_UNSUPPORTED))
+		err_hint(err, "runtime specification, %s", section);
+}
+
 int main(int argc, char **argv)
 {
 	struct cmd_ctx ctx = { .err = ERR_INIT, .root_fd = -1 };
@@ -212,6 +225,7 @@ int main(int argc, char **argv)
 	r = dispatch(&ctx, argc, argv, &log_fd);
 	if (r >= 0)
 		return r;
+	explain(&ctx.err);
 	log_err(&ctx.err);
 	/* Callers read the log file; people read standard error. */
 	if (log_fd != STDERR_FILENO) {

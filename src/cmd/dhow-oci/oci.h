@@ -51,6 +51,8 @@ void oci_notify_wait(int fd, pid_t pid, int pidfd);
 /* The same in a process of its own. */
 void oci_notify_fork(int fd, pid_t pid, int pidfd);
 void oci_notify_remove(int root_fd, const char *id);
+/* stats.c: a container's figures, in runc's format; the caller puts it. */
+struct json_object *stats_format(struct cgroup *cg);
 /* Send a pidfd to a unix socket; path NULL: nobody asked for it. */
 int oci_send_pidfd(const char *path, int pidfd, struct err *err);
 

@@ -138,6 +138,51 @@ START_TEST(mounts_are_added_and_removed)
 }
 END_TEST
 
-TEST_MAIN("spec", the_default_survives_writing_and_reading, faults_name_their_place,
+START_TEST(tuning_survives_writing_and_reading)
+{
+	const char *text =
+		"{\"ociVersion\":\"1.3.0\",\"linux\":{\"memoryPolicy\":{\"mode\":\"MPOL_BIND\","
+		"\"nodes\":\"0-1\",\"flags\":[\"MPOL_F_STATIC_NODES\"]},\"intelRdt\":{\"closID\":"
+		"\"gold\",\"l3CacheSchema\":\"L3:0=f\",\"memBwSchema\":\"MB:0=20\",\"schemata\":"
+		"[\"L2:0=f\"],\"enableMonitoring\":true}}}";
+	AUTO_FREE char *first = NULL, *second = NULL;
+
+	CHECK_OK(parse(text));
+	ck_assert_str_eq(spec.linux_.memory_policy.nodes, "0-1");
+	ck_assert_str_eq(spec.linux_.intel_rdt.schemata.items[0], "L2:0=f");
+	first = oci_spec_format(&spec, false);
+	oci_spec_done(&spec);
+	CHECK_OK(parse(first));
+	second = oci_spec_format(&spec, false);
+	ck_assert_str_eq(first, second);
+	ck_assert(strstr(second, "\"enableMonitoring\":true"));
+	oci_spec_done(&spec);
+	CHECK_ERR(E_INVALID, parse("{\"ociVersion\":\"1.3.0\",\"linux\":{\"intelRdt\":"
+	                           "{\"l3CacheSchema\":\"L3:0=f\\nL3:1=f\"}}}"));
+	CHECK_ERR(E_INVALID, parse("{\"ociVersion\":\"1.3.0\",\"linux\":{\"intelRdt\":"
+	                           "{\"closID\":\"..\"}}}"));
+}
+END_TEST
+
+START_TEST(faults_have_a_section_of_the_specification)
+{
+	ck_assert_str_eq(oci_spec_section("config.json: linux.seccomp.flags[0]: x"),
+	                 "config-linux.md, \"Seccomp\"");
+	ck_assert_str_eq(oci_spec_section("linux.seccomp: x"), "config-linux.md, \"Seccomp\"");
+	ck_assert_str_eq(oci_spec_section("mounts[3] ('/x'): y"), "config.md, \"Mounts\"");
+	ck_assert_str_eq(oci_spec_section("process.user.uid: y"),
+	                 "config.md, \"POSIX-platform User\"");
+	ck_assert_str_eq(oci_spec_section("process.cwd: y"), "config.md, \"Process\"");
+	ck_assert_str_eq(oci_spec_section("config.json: 'ociVersion' is missing"),
+	                 "config.md, \"Specification version\"");
+	ck_assert(!oci_spec_section("option --format: x"));
+	ck_assert(!oci_spec_section("container 'process' does not exist"));
+	ck_assert(!oci_spec_section("linuxes: x"));
+	ck_assert(!oci_spec_section(""));
+}
+END_TEST
+
+TEST_MAIN("spec", the_default_survives_writing_and_reading, tuning_survives_writing_and_reading,
+          faults_have_a_section_of_the_specification, faults_name_their_place,
           unknown_capabilities_are_a_warning, profiles_depend_on_capabilities, names_go_both_ways,
           mounts_are_added_and_removed)

@@ -44,6 +44,7 @@ static struct {
 	struct cgroup_layout layout;
 	enum cgroup_controller hierarchy[CGROUP_MAX];
 	int v2_root;
+	bool in_v2_root; /* this process is in the root cgroup of v2 */
 } host = { .v2_root = -1 };
 
 const char *cgroup_controller_name(enum cgroup_controller c, bool v2)
@@ -76,18 +77,6 @@ static int read_small(int dir_fd, const char *path, char *buf, size_t size)
 	return (int)n;
 }
 
-/* Whether this process is in the root of the v2 hierarchy. */
-static bool in_v2_root(void)
-{
-	char buf[4096];
-	const char *line;
-
-	if (read_small(AT_FDCWD, "/proc/self/cgroup", buf, sizeof(buf)) < 0)
-		return false;
-	line = strstr(buf, "0::/");
-	return line && (line == buf || line[-1] == '\n') && line[4] == '\n';
-}
-
 static int mount_v2(void)
 {
 	AUTO_FD sb = fsopen("cgroup2", FSOPEN_CLOEXEC);
@@ -107,7 +96,7 @@ static int private_v2(void)
 	AUTO_FD home = -1;
 	int fd;
 
-	if (!in_v2_root()) /* a namespace of ours would show only what is below us */
+	if (!host.in_v2_root) /* a namespace of ours would show only what is below us */
 		return mount_v2();
 	home = open("/proc/self/ns/cgroup", O_RDONLY | O_CLOEXEC);
 	if (home < 0 || unshare(CLONE_NEWCGROUP) < 0)
@@ -166,6 +155,8 @@ static void note_hierarchy(char *line)
 
 	if (!list || !(end = strchr(++list, ':')))
 		return;
+	if (list == end) /* "0::/path": v2 */
+		host.in_v2_root = strcmp(end, ":/") == 0;
 	*end = '\0';
 	for (char *w = strtok_r(list, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
 		const char *name = strcmp(w, "name=systemd") == 0 ? "systemd" : w;

@@ -14,10 +14,13 @@ struct alias {
 /* clang-format off */
 static const struct alias container_aliases[] = {
 	{ "attach", NULL, &cmd_attach },
+	{ "commit", NULL, &cmd_commit },
 	{ "cp", NULL, &cmd_cp },
 	{ "create", NULL, &cmd_create },
+	{ "diff", NULL, &cmd_diff },
 	{ "exec", NULL, &cmd_exec },
 	{ "exists", NULL, &cmd_container_exists },
+	{ "export", NULL, &cmd_export },
 	{ "inspect", NULL, &cmd_container_inspect },
 	{ "kill", NULL, &cmd_kill },
 	{ "logs", NULL, &cmd_logs },
@@ -37,7 +40,9 @@ static const struct alias container_aliases[] = {
 };
 
 static const struct alias image_aliases[] = {
+	{ "diff", NULL, &cmd_image_diff },
 	{ "exists", NULL, &cmd_image_exists },
+	{ "files", NULL, &cmd_image_files },
 	{ "history", NULL, &cmd_history },
 	{ "import", NULL, &cmd_import },
 	{ "inspect", NULL, &cmd_image_inspect },
@@ -48,7 +53,9 @@ static const struct alias image_aliases[] = {
 	{ "pull", NULL, &cmd_pull },
 	{ "rm", "remove", &cmd_rmi },
 	{ "save", NULL, &cmd_save },
+	{ "squash", "flatten", &cmd_image_squash },
 	{ "tag", NULL, &cmd_tag },
+	{ "tree", NULL, &cmd_image_tree },
 	{ "unmount", "umount", &cmd_image_unmount },
 	{ "untag", NULL, &cmd_untag },
 };
@@ -107,7 +114,7 @@ static const struct command *const run_group_commands[] = {
 };
 static const struct command *const container_group_commands[] = {
 	&cmd_create, &cmd_start, &cmd_restart, &cmd_kill, &cmd_pause, &cmd_unpause, &cmd_wait,
-	&cmd_attach, &cmd_cp, &cmd_top, &cmd_port, &cmd_rename, NULL
+	&cmd_attach, &cmd_cp, &cmd_diff, &cmd_export, &cmd_commit, &cmd_top, &cmd_port, &cmd_rename, NULL
 };
 static const struct command *const image_group_commands[] = {
 	&cmd_rmi, &cmd_tag, &cmd_untag, &cmd_history, &cmd_save, &cmd_load, &cmd_import,

@@ -717,6 +717,17 @@ int tar_reader_push(struct tar_reader *r, const void *data, size_t len, struct e
 	return 0;
 }
 
+uint64_t tar_reader_skippable(const struct tar_reader *r)
+{
+	return r->state == S_DATA && !r->handler->data && !r->entry.is_sparse ? r->data_left : 0;
+}
+
+void tar_reader_skip(struct tar_reader *r, uint64_t len)
+{
+	r->data_left -= len;
+	r->pos += len;
+}
+
 int tar_reader_end(struct tar_reader *r, struct err *err)
 {
 	/* an entry without data, or whose data just ended, was not yet closed */

@@ -90,6 +90,10 @@ void tar_reader_free(struct tar_reader *r);
 DEFINE_FREEP(struct tar_reader, tar_reader_free)
 /* E_CORRUPT, E_LIMIT or E_UNSUPPORTED name the entry. Not usable after a failure. */
 int tar_reader_push(struct tar_reader *r, const void *data, size_t len, struct err *err);
+/* How many of the bytes that come next are data that nobody asked for (a handler without `data`):
+ * who can seek in the archive goes past up to so many, and says so. */
+uint64_t tar_reader_skippable(const struct tar_reader *r);
+void tar_reader_skip(struct tar_reader *r, uint64_t len);
 /* The archive ended here: E_CORRUPT when in the middle of an entry. A missing end mark is fine. */
 int tar_reader_end(struct tar_reader *r, struct err *err);
 uint64_t tar_reader_entries(const struct tar_reader *r);

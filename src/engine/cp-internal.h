@@ -50,9 +50,12 @@ struct pack_source {
 	int top_fd;       /* O_RDONLY, a directory or a regular file */
 	const char *as;   /* name in the archive; "": a directory's content without a top entry */
 	bool xattrs;      /* user.* attributes, ACLs and file capabilities too */
+	bool is_layer;    /* an overlay's upper directory: whiteouts and opaque directories become
+	                   * what the image specification calls them */
+	bool stay;        /* do not cross into other file systems */
 };
 
-/* Symbolic links are packed as links. Sockets are left out. */
+/* In the order of names. Symbolic links are packed as links. Sockets are left out. */
 int cp_pack(const struct pack_source *src, struct tar_writer *w, struct err *err);
 
 /* ---- unpacking ---- */

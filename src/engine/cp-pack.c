@@ -1,12 +1,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "base/fd.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "engine/cp-internal.h"
@@ -28,6 +31,9 @@ struct packed {
 struct pack {
 	struct tar_writer *w;
 	bool xattrs;
+	bool is_layer;
+	bool stay;
+	dev_t dev; /* with stay: where everything is */
 	struct packed *packed;
 	struct err *err;
 };
@@ -96,8 +102,8 @@ static void xattrs_done(struct xattrs *x)
 
 static bool xattr_travels(const char *name)
 {
-	return !strncmp(name, "user.", 5) || !strcmp(name, "security.capability") ||
-	       !strncmp(name, "system.posix_acl_", 17);
+	return (!strncmp(name, "user.", 5) && strncmp(name, "user.overlay.", 13) != 0) ||
+	       !strcmp(name, "security.capability") || !strncmp(name, "system.posix_acl_", 17);
 }
 
 static void xattrs_read(int fd, struct xattrs *x)
@@ -176,6 +182,59 @@ static int pack_symlink(struct pack *p, int dir_fd, const char *name, const char
 
 static int pack_at(struct pack *p, int dir_fd, const char *name, const char *as, int depth);
 
+/* An overlay's mark on a directory, of root's overlays or of an ordinary user's. */
+static bool overlay_mark(int fd, const char *key, char ret[static 2])
+{
+	static const char *const prefixes[] = { "trusted.overlay.", "user.overlay." };
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s%s", prefixes[i], key);
+		if (fgetxattr(fd, name, ret, 1) >= 0 || errno == ERANGE)
+			return true;
+	}
+	return false;
+}
+
+static int pack_whiteout(struct pack *p, const char *as, const char *name, const struct stat *st)
+{
+	AUTO_FREE char *whiteout =
+		xasprintf("%.*s.wh.%s", (int)(strlen(as) - strlen(name)), as, name);
+	struct tar_entry e;
+
+	entry_init(&e, TAR_FILE, whiteout, st);
+	e.mode = 0;
+	e.size = 0;
+	return tar_writer_entry(p->w, &e, p->err);
+}
+
+/* What only an overlay's upper directory has. */
+static int pack_marks(struct pack *p, int fd, const char *as, const struct stat *st)
+{
+	struct tar_entry e;
+	char value[2] = "";
+
+	if (overlay_mark(fd, "redirect", value) || overlay_mark(fd, "metacopy", value))
+		return err_set(p->err, E_UNSUPPORTED,
+		               "'%s' was renamed by an overlay with redirect_dir, which cannot be"
+		               " made a layer",
+		               as);
+	if (!overlay_mark(fd, "opaque", value) || value[0] != 'y')
+		return 0;
+	entry_init(&e, TAR_FILE, as, st);
+	AUTO_FREE char *name = xasprintf("%s/.wh..wh..opq", as);
+	e.name = name;
+	e.mode = 0;
+	e.size = 0;
+	return tar_writer_entry(p->w, &e, p->err);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static void auto_closedir(DIR **dir)
 {
 	if (*dir)
@@ -186,6 +245,7 @@ static void auto_closedir(DIR **dir)
 static int pack_open_dir(struct pack *p, int fd, const char *as, int depth)
 {
 	AUTO(auto_closedir) DIR *dir = NULL;
+	AUTO_STRV names = STRV_INIT;
 	struct tar_entry e;
 	struct dirent *d;
 	struct stat st;
@@ -199,6 +259,10 @@ static int pack_open_dir(struct pack *p, int fd, const char *as, int depth)
 	entry_init(&e, TAR_DIR, as, &st);
 	if (*as && put_entry(p, fd, &e) < 0)
 		return -1;
+	if (*as && p->is_layer && pack_marks(p, fd, as, &st) < 0)
+		return -1;
+	if (p->stay && st.st_dev != p->dev)
+		return 0;
 	list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (list_fd < 0)
 		return err_sys(p->err, errno, "open '%s'", as);
@@ -207,13 +271,17 @@ static int pack_open_dir(struct pack *p, int fd, const char *as, int depth)
 		close(list_fd);
 		return err_sys(p->err, errno, "list '%s'", as);
 	}
-	while ((d = readdir(dir))) {
-		AUTO_FREE char *child = NULL;
+	while ((d = readdir(dir)))
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			strv_add(&names, d->d_name);
+	/* the same files give the same archive */
+	if (names.len)
+		qsort(names.items, names.len, sizeof(char *), compare_names);
+	for (size_t i = 0; i < names.len; i++) {
+		AUTO_FREE char *child =
+			*as ? xasprintf("%s/%s", as, names.items[i]) : xstrdup(names.items[i]);
 
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-			continue;
-		child = *as ? xasprintf("%s/%s", as, d->d_name) : xstrdup(d->d_name);
-		if (pack_at(p, fd, d->d_name, child, depth + 1) < 0)
+		if (pack_at(p, fd, names.items[i], child, depth + 1) < 0)
 			return -1;
 	}
 	return 0;
@@ -255,6 +323,9 @@ static int pack_at(struct pack *p, int dir_fd, const char *name, const char *as,
 	case S_IFLNK:
 		return pack_symlink(p, dir_fd, name, as, &st);
 	case S_IFCHR:
+		if (p->is_layer && st.st_rdev == 0)
+			return pack_whiteout(p, as, name, &st);
+		/* fall through */
 	case S_IFBLK:
 	case S_IFIFO:
 		entry_init(&e,
@@ -270,7 +341,12 @@ static int pack_at(struct pack *p, int dir_fd, const char *name, const char *as,
 
 int cp_pack(const struct pack_source *src, struct tar_writer *w, struct err *err)
 {
-	AUTO(pack_done) struct pack p = { .w = w, .xattrs = src->xattrs, .err = err };
+	AUTO(pack_done)
+	struct pack p = { .w = w,
+		          .xattrs = src->xattrs,
+		          .is_layer = src->is_layer,
+		          .stay = src->stay,
+		          .err = err };
 	struct stat st;
 	int r;
 
@@ -279,6 +355,7 @@ int cp_pack(const struct pack_source *src, struct tar_writer *w, struct err *err
 	} else if (fstat(src->top_fd, &st) < 0) {
 		r = err_sys(err, errno, "stat");
 	} else {
+		p.dev = st.st_dev;
 		r = S_ISDIR(st.st_mode) ? pack_open_dir(&p, src->top_fd, src->as, 0)
 		                        : pack_open_file(&p, src->top_fd, src->as);
 	}

@@ -63,6 +63,9 @@ int container_options_resolve(struct container_options *opts, char *const *host_
 int command_build(const struct container_options *opts, const struct image_config *image,
                   struct strv *ret, struct err *err);
 
+/* --entrypoint: a JSON array of strings, or one word; "" is none. Appended to ret. */
+int entrypoint_parse(const char *text, struct strv *ret, struct err *err);
+
 /* Environment: image, then --env-file, then -e (`NAME` alone is taken from host_env, and dropped
  * when it is not set there). Image entries are taken verbatim and never expanded or looked up
  * on the host (CVE-2026-57231). Also for exec (image may be NULL). */

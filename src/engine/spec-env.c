@@ -12,7 +12,7 @@
 extern char **environ;
 
 /* --entrypoint: a JSON array of strings, or one word. */
-static int entrypoint_parse(const char *text, struct strv *ret, struct err *err)
+int entrypoint_parse(const char *text, struct strv *ret, struct err *err)
 {
 	AUTO_JSON *obj = NULL;
 	struct json root;

@@ -13,7 +13,7 @@
 #include "image/rootfs-internal.h"
 
 #define PROBE_MAX_BYTES 4096
-#define READ_BYTES      ((size_t)1 << 20)
+#define READ_BYTES      ((size_t)256 << 10)
 
 static const char *const mode_names[LAYER_MODE_MAX] = {
 	[LAYER_MODE_NONE] = "none",
@@ -202,9 +202,13 @@ int layer_tree_read(int tar_fd, struct tree **ret, struct err *err)
 	AUTO(tar_reader_freep) struct tar_reader *r = tar_reader_new(&handler, t, NULL);
 	AUTO_FREE uint8_t *buf = xmalloc(READ_BYTES);
 	off_t at = 0;
+	struct stat st;
 
+	if (fstat(tar_fd, &st) < 0)
+		return err_sys(err, errno, "stat '%s'", LAYER_TAR);
 	for (;;) {
 		ssize_t n = pread(tar_fd, buf, READ_BYTES, at);
+		uint64_t skip;
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -215,6 +219,12 @@ int layer_tree_read(int tar_fd, struct tree **ret, struct err *err)
 		if (tar_reader_push(r, buf, (size_t)n, err) < 0)
 			return -1;
 		at += n;
+		/* contents of large files are not read at all */
+		skip = tar_reader_skippable(r);
+		if (skip > READ_BYTES && at + (off_t)skip <= st.st_size) {
+			tar_reader_skip(r, skip);
+			at += (off_t)skip;
+		}
 	}
 	if (tar_reader_end(r, err) < 0)
 		return -1;

@@ -40,9 +40,12 @@ void rootfs_plan_done(struct rootfs_plan *plan)
 static int mount_index(int index_fd, int tar_fd, bool by_loop, struct err *err)
 {
 	if (!by_loop) {
-		int fd = erofs_mount_file(index_fd, tar_fd, err);
+		struct err why = ERR_INIT; /* what another way makes good is no error */
+		int fd = erofs_mount_file(index_fd, tar_fd, &why);
 
-		if (fd >= 0 || err->sys != ENOTBLK)
+		if (fd < 0 && why.sys != ENOTBLK)
+			*err = why;
+		if (fd >= 0 || why.sys != ENOTBLK)
 			return fd;
 	}
 	return erofs_mount_loop(index_fd, tar_fd, err);

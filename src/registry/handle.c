@@ -2,6 +2,7 @@
 #include "base/xalloc.h"
 #include "registry/proxy.h"
 #include "registry/server-internal.h"
+#include <strings.h>
 
 #define BODIES_MAX (24u << 20) /* of manifests on their way, all requests together */
 
@@ -38,6 +39,14 @@ static bool is_allowed(const struct request *q)
 
 /* --- before anything is done --- */
 
+/* Some clients write "nobody" as a user without name and password. */
+static bool is_anonymous(const struct request *q)
+{
+	const char *value = q->headers.authorization;
+
+	return !value || strcasecmp(value, "Basic Og==") == 0;
+}
+
 static bool is_authorized(struct request *q)
 {
 	const struct registry_serve_options *o = q->server->options;
@@ -46,7 +55,7 @@ static bool is_authorized(struct request *q)
 		return true;
 	/* a wrong password is refused also where none is needed; the base address is where clients
 	 * find out that there is somebody to log in to */
-	if (o->anonymous_pull && !q->headers.authorization && request_reads(q) &&
+	if (o->anonymous_pull && is_anonymous(q) && request_reads(q) &&
 	    q->route.kind != ROUTE_UPLOAD && q->route.kind != ROUTE_BASE)
 		return true;
 	reply_error(&q->reply, 401, "UNAUTHORIZED", "log in first");

@@ -68,6 +68,7 @@ static int tls_read(const struct registry_serve_options *o, struct tls *ret, str
 
 /* --- the daemon --- */
 
+/* The daemon gets a socket of its own: the library closes it in its own time. */
 static struct MHD_Daemon *start(struct listener *l, int fd, struct err *err)
 {
 	const struct registry_serve_options *o = l->server->options;
@@ -75,10 +76,16 @@ static struct MHD_Daemon *start(struct listener *l, int fd, struct err *err)
 	struct MHD_Daemon *daemon = NULL;
 	struct MHD_OptionItem options[16] = { { MHD_OPTION_END, 0, NULL } };
 	size_t n = 0;
+	int own;
 
 	if (tls_read(o, &tls, err) < 0)
 		goto out;
-	options[n++] = (struct MHD_OptionItem){ MHD_OPTION_LISTEN_SOCKET, fd, NULL };
+	own = fd_dup(fd);
+	if (own < 0) {
+		err_sys(err, -own, "start the HTTP server");
+		goto out;
+	}
+	options[n++] = (struct MHD_OptionItem){ MHD_OPTION_LISTEN_SOCKET, own, NULL };
 	options[n++] = (struct MHD_OptionItem){ MHD_OPTION_CONNECTION_LIMIT,
 		                                (intptr_t)o->max_connections, NULL };
 	options[n++] = (struct MHD_OptionItem){ MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -128,8 +135,16 @@ struct running {
 	struct listener *listener;
 	struct MHD_Daemon *daemon;
 	struct MHD_Daemon *old; /* with certificates of before; takes no connections; or NULL */
+	int old_fd;             /* the socket that was its, to be closed after it */
 	int fd;
 };
+
+static void stop_old(struct running *run)
+{
+	run->listener->mhd->stop_daemon(run->old);
+	auto_close_(&run->old_fd);
+	run->old = NULL;
+}
 
 /* Read certificates and passwords again. What cannot be read leaves things as they are. */
 static void reload(struct running *run)
@@ -156,7 +171,7 @@ static void reload(struct running *run)
 			o->log(o->log_ctx, line);
 		return;
 	}
-	run->listener->mhd->quiesce_daemon(run->daemon);
+	run->old_fd = run->listener->mhd->quiesce_daemon(run->daemon);
 	run->old = run->daemon;
 	run->daemon = fresh;
 }
@@ -178,10 +193,8 @@ static void tick(struct running *run, int64_t *swept_ms)
 	int64_t now = clock_monotonic_ms();
 
 	gate_close_waiting(server->gate, now - server->options->idle_timeout_ms);
-	if (run->old && connections(run->listener, run->old) == 0) {
-		run->listener->mhd->stop_daemon(run->old);
-		run->old = NULL;
-	}
+	if (run->old && connections(run->listener, run->old) == 0)
+		stop_old(run);
 	if (now - *swept_ms > SWEEP_MS) {
 		*swept_ms = now;
 		sweep_uploads(server);
@@ -194,15 +207,17 @@ static void drain(struct running *run)
 	struct server *server = run->listener->server;
 	int64_t until = clock_monotonic_ms() + server->options->drain_timeout_ms;
 
+	AUTO_FD fd = -1; /* closed after the daemon */
+
 	atomic_store(&server->draining, true);
-	run->listener->mhd->quiesce_daemon(run->daemon);
+	fd = run->listener->mhd->quiesce_daemon(run->daemon);
 	while (atomic_load(&server->in_flight) > 0 && clock_monotonic_ms() < until) {
 		struct timespec ts = { .tv_nsec = 20000000 };
 
 		nanosleep(&ts, NULL);
 	}
 	if (run->old)
-		run->listener->mhd->stop_daemon(run->old);
+		stop_old(run);
 	run->listener->mhd->stop_daemon(run->daemon);
 }
 
@@ -271,7 +286,7 @@ static int serve(struct server *server, const struct mhd_api *mhd, int fd, const
 {
 	const struct registry_serve_options *o = server->options;
 	struct listener listener = { mhd, server };
-	struct running run = { .listener = &listener, .fd = fd };
+	struct running run = { .listener = &listener, .fd = fd, .old_fd = -1 };
 	AUTO_FREE char *name = listen_name(fd);
 	AUTO_FREE char *url = xasprintf("%s://%s", server->tls ? "https" : "http", name);
 

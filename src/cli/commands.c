@@ -40,6 +40,7 @@ static const struct alias container_aliases[] = {
 };
 
 static const struct alias image_aliases[] = {
+	{ "copy", NULL, &cmd_image_copy },
 	{ "diff", NULL, &cmd_image_diff },
 	{ "exists", NULL, &cmd_image_exists },
 	{ "files", NULL, &cmd_image_files },
@@ -51,6 +52,7 @@ static const struct alias image_aliases[] = {
 	{ "mount", NULL, &cmd_image_mount },
 	{ "prune", NULL, &cmd_image_prune },
 	{ "pull", NULL, &cmd_pull },
+	{ "push", NULL, &cmd_push },
 	{ "rm", "remove", &cmd_rmi },
 	{ "save", NULL, &cmd_save },
 	{ "squash", "flatten", &cmd_image_squash },
@@ -117,7 +119,7 @@ static const struct command *const container_group_commands[] = {
 	&cmd_attach, &cmd_cp, &cmd_diff, &cmd_export, &cmd_commit, &cmd_top, &cmd_port, &cmd_rename, NULL
 };
 static const struct command *const image_group_commands[] = {
-	&cmd_rmi, &cmd_tag, &cmd_untag, &cmd_history, &cmd_save, &cmd_load, &cmd_import,
+	&cmd_push, &cmd_rmi, &cmd_tag, &cmd_untag, &cmd_history, &cmd_save, &cmd_load, &cmd_import,
 	&cmd_login, &cmd_logout, NULL
 };
 static const struct command *const system_group_commands[] = {

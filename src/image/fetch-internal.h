@@ -3,7 +3,8 @@
  * Per layer: flock on ingest/ALG-HEX (one download per blob on this machine), what an earlier
  * attempt left there goes through digest and import first, then the rest comes from the registry
  * with Range; every piece is written to ingest, hashed, and pushed into the import. The layer
- * becomes visible when size, digest and diffID are right; its ingest file is then removed.
+ * becomes visible when size, digest and diffID are right; its ingest file is then kept as its
+ * packed form, or removed.
  * After an interruption or a lost connection the ingest file stays for the next attempt; after bad
  * bytes or a full disk it goes. */
 #pragma once
@@ -17,6 +18,7 @@ struct fetch_layer {
 
 struct fetch_options {
 	int max_parallel;
+	bool keep_packed; /* the compressed form, too (packed-internal.h) */
 	const struct image_progress *progress;
 	const volatile sig_atomic_t *cancel;
 	atomic_bool *stop; /* the one the registry's policy holds: set when one layer failed */

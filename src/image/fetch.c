@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "image/fetch-internal.h"
+#include "image/packed-internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -108,6 +109,15 @@ static int open_ingest(struct fetch *f, struct err *err)
 			return -1;
 		nanosleep(&ts, NULL);
 	}
+}
+
+/* The download is imported: kept as the layer's compressed form, since it was written anyway. */
+static void keep_ingest(const struct fetch *f, const struct layer_info *info)
+{
+	if (f->pool->options->keep_packed && info->compression != COMPRESSION_NONE)
+		packed_keep(f->pool->store, &f->layer->blob->digest, f->ingest_name);
+	else
+		unlinkat(f->pool->store->ingest_fd, f->ingest_name, 0);
 }
 
 static void drop_ingest(const struct fetch *f)
@@ -308,6 +318,8 @@ static int fetch_bytes(struct fetch *f, struct err *err)
 		report(f, IMAGE_STAGE_IMPORT, NULL);
 	if (r == 0)
 		r = layer_import_commit(f->import, &info, err);
+	if (r == 0)
+		keep_ingest(f, &info);
 	end_import(f);
 	if (r < 0)
 		image_disk_hint(f->disk_left, err);
@@ -338,7 +350,7 @@ static int fetch_locked(struct fetch *f, struct err *err)
 		f->pool->fetched++;
 		pthread_mutex_unlock(&f->pool->lock);
 	}
-	if (r == 0 || is_final(err) || f->offset == 0)
+	if (r < 0 && (is_final(err) || f->offset == 0))
 		drop_ingest(f);
 	if (r == 0)
 		report(f, IMAGE_STAGE_DONE, NULL);

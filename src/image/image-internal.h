@@ -12,6 +12,7 @@ struct image_store {
 	int root_fd;
 	int blobs_fd; /* ROOT/blobs */
 	int ingest_fd;
+	int packed_fd; /* ROOT/packed (packed-internal.h) */
 	int leases_fd;
 	struct db *db;
 	struct layer_store *layers;

@@ -2,7 +2,7 @@
  *
  * An image is its configuration: its id is the digest of the config's bytes. Rows in dhow.db say
  * what exists; files hold the bytes: blobs/ALG/HEX (manifests, indexes, configs; verified,
- * 0444) and layers/ (image/layers.h). Compressed layers are not kept after their import.
+ * 0444) and layers/ (image/layers.h); packed/ is a cache of layers as they were downloaded.
  *
  * Invariants
  *  - A visible blob or layer is complete, verified and durable; it never changes.
@@ -125,6 +125,10 @@ int image_history(const struct image *image, struct image_history_row **ret, siz
 
 /* Give the image `source` the name `target`, taking it from another image that has it. */
 int image_tag(struct image_store *store, const char *source, const char *target, struct err *err);
+/* The image was sent to the repository of `ref`, where it has that digest: repo@digest names it
+ * from now on. */
+int image_note_digest(struct image_store *store, const char *image, const char *ref,
+                      const struct digest *digest, struct err *err);
 /* Take a name away; the image stays. E_NOT_FOUND. */
 int image_untag(struct image_store *store, const char *name, struct err *err);
 

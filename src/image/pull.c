@@ -2,8 +2,10 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "image/fetch-internal.h"
+#include "image/packed-internal.h"
 
 #define INDEX_DEPTH_MAX 3
+#define PACKED_ROOM     8 /* a layer's tar, and its like again, in terms of its compressed form */
 
 static const struct {
 	const char *name;
@@ -238,6 +240,8 @@ static int lease_content(struct pull *p, struct err *err)
 		VEC_PUSH(digests, n, p->config.diff_ids[i]);
 	for (size_t i = 0; i < p->n_documents; i++)
 		VEC_PUSH(digests, n, p->documents[i].digest);
+	for (size_t i = 0; i < p->manifest.n_layers; i++)
+		VEC_PUSH(digests, n, p->manifest.layers[i].digest);
 	return lease_add(p->store, &p->lease, digests, n, err);
 }
 
@@ -249,10 +253,53 @@ static bool is_listed(const struct fetch_layer *list, size_t n, const struct dig
 	return false;
 }
 
+/* By option, and by what the disk has: a cache is no reason to fill it. */
+static bool keeps_packed(const struct pull *p)
+{
+	const char *setting = getenv("DHOW_PACKED_LAYERS");
+	uint64_t bytes = 0;
+
+	if (p->options->discard_packed || (setting && strcmp(setting, "discard") == 0))
+		return false;
+	for (size_t i = 0; i < p->manifest.n_layers; i++)
+		bytes += p->manifest.layers[i].size;
+	return image_disk_left(p->store) / PACKED_ROOM > bytes;
+}
+
+/* Compressed forms of other layers go before the disk is too full for this image. */
+static int make_room(struct pull *p, struct err *err)
+{
+	uint64_t left = image_disk_left(p->store), need = 0, freed = 0;
+
+	for (size_t i = 0; i < p->manifest.n_layers; i++)
+		need += p->manifest.layers[i].size;
+	need = need > UINT64_MAX / PACKED_ROOM ? UINT64_MAX : need * PACKED_ROOM;
+	if (left >= need)
+		return 0;
+	return packed_evict(p->store, need - left, &freed, err);
+}
+
+/* What came compressed, by the layer it is a form of. Its file may be gone: then it is known. */
+static int record_packed(struct pull *p, struct err *err)
+{
+	for (size_t i = 0; i < p->manifest.n_layers; i++) {
+		const struct descriptor *blob = &p->manifest.layers[i];
+		struct packed packed = { .digest = blob->digest, .size = blob->size };
+
+		packed.compression = media_compression(blob->media_type);
+		if (packed.compression == COMPRESSION_NONE)
+			continue;
+		if (packed_record(p->store, &p->config.diff_ids[i], &packed, "", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int get_layers(struct pull *p, size_t *ret_fetched, struct err *err)
 {
 	const struct pull_options *o = p->options;
 	struct fetch_options options = { .max_parallel = o->max_parallel,
+		                         .keep_packed = keeps_packed(p),
 		                         .progress = o->progress,
 		                         .cancel = o->cancel,
 		                         .stop = &p->stop };
@@ -307,7 +354,7 @@ static int record(struct pull *p, struct err *err)
 		if (blob_put(p->store, &d->digest, d->text, d->len, err) < 0)
 			return -1;
 	}
-	return image_record(p->store, &new, err);
+	return record_packed(p, err) < 0 ? -1 : image_record(p->store, &new, err);
 }
 
 /* --- the whole --- */
@@ -348,9 +395,9 @@ static int pull_from_endpoint(struct pull *p, struct pull_result *ret, struct er
 	if (descend(p, err) < 0 || get_config(p, err) < 0 ||
 	    (p->lease.fd < 0 && lease_begin(p->store, &p->lease, err) < 0))
 		return -1;
-	if (lease_content(p, err) < 0 || get_layers(p, &fetched, err) < 0 ||
-	    image_cancelled(p->options->cancel, err) < 0 || measure_layers(p, err) < 0 ||
-	    record(p, err) < 0)
+	if (lease_content(p, err) < 0 || make_room(p, err) < 0 ||
+	    get_layers(p, &fetched, err) < 0 || image_cancelled(p->options->cancel, err) < 0 ||
+	    measure_layers(p, err) < 0 || record(p, err) < 0)
 		return -1;
 	ret->id = xstrdup(digest_format(&p->manifest.config.digest).s);
 	ret->name = xstrdup(p->name);

@@ -30,6 +30,7 @@ struct pull_options {
 	const char *cert_dir;    /* NULL: certs.d */
 	int max_parallel;        /* layers at once; 0: 4 */
 	int max_retries;         /* per request; -1: none, 0: 5 */
+	bool discard_packed;     /* do not keep layers' compressed form beside them */
 	const struct image_progress *progress;
 	const volatile sig_atomic_t *cancel; /* non-zero: stop soon, with E_INTERRUPTED; or NULL */
 };

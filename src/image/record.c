@@ -108,6 +108,23 @@ int image_tag(struct image_store *store, const char *source, const char *target,
 	return db_commit(store->db, err);
 }
 
+int image_note_digest(struct image_store *store, const char *image, const char *ref,
+                      const struct digest *digest, struct err *err)
+{
+	AUTO_REF parsed = IMAGE_REF_INIT;
+	AUTO_FREE char *repo = NULL;
+	AUTO_FREE char *id = NULL;
+
+	if (image_ref_parse(ref, &parsed, err) < 0 || image_resolve_id(store, image, &id, err) < 0)
+		return -1;
+	repo = image_ref_repo(&parsed);
+	return db_exec(store->db, err,
+	               "INSERT OR IGNORE INTO image_digest(repo, digest, image) VALUES(?, ?, ?)",
+	               DB_TEXT(repo), DB_TEXT(digest_format(digest).s), DB_TEXT(id)) < 0
+	               ? -1
+	               : 0;
+}
+
 int image_untag(struct image_store *store, const char *name, struct err *err)
 {
 	AUTO_REF ref = IMAGE_REF_INIT;

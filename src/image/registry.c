@@ -616,7 +616,8 @@ int registry_request_once(struct registry *reg, struct http *http, struct http_r
 		generation = reg->generation;
 		pthread_mutex_unlock(&reg->lock);
 		result = exchange(reg, http, q, at, scheme, r, err);
-		if (result < 0 && scheme == SCHEME_HTTPS && reg->scheme == SCHEME_UNKNOWN &&
+		/* another thread may have found out meanwhile */
+		if (result < 0 && scheme == SCHEME_HTTPS && reg->scheme != SCHEME_HTTPS &&
 		    reg->may_http && r->is_unreachable) {
 			struct err first = *err;
 

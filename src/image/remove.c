@@ -8,7 +8,7 @@
 #include "base/fd.h"
 #include "base/strbuf.h"
 #include "base/xalloc.h"
-#include "image/image-internal.h"
+#include "image/packed-internal.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +53,8 @@ static int remove_content(struct image_store *store, const struct content *c,
 		return 0;
 	if (ret && layer_store_info(store->layers, &c->digest, &info, ERR_IGNORE) == 0)
 		ret->freed += info.disk_bytes;
-	if (layer_store_hide(store->layers, &c->digest, err) < 0)
+	if (layer_store_hide(store->layers, &c->digest, err) < 0 ||
+	    packed_forget(store, &c->digest, ret ? &ret->freed : NULL, err) < 0)
 		return -1;
 	if (ret)
 		strv_add(&ret->deleted, digest_format(&c->digest).s);
@@ -75,15 +76,16 @@ static int collect_locked(struct image_store *store, const struct content *items
 int content_collect(struct image_store *store, const struct content *items, size_t n,
                     struct image_removed *ret, struct err *err)
 {
-	int r;
-
 	if (n == 0)
 		return 0;
 	if (db_begin_immediate(store->db, err) < 0)
 		return -1;
-	r = collect_locked(store, items, n, ret, err);
-	db_rollback(store->db); /* held for its lock only */
-	return r;
+	/* held for its lock: little is written but that packed forms are gone */
+	if (collect_locked(store, items, n, ret, err) < 0) {
+		db_rollback(store->db);
+		return -1;
+	}
+	return db_commit(store->db, err);
 }
 
 struct sweep {
@@ -132,6 +134,8 @@ int content_sweep(struct image_store *store, bool drop_kept, struct err *err)
 		VEC_PUSH(sweep.items, sweep.n, c);
 	}
 	r = collect_locked(store, sweep.items, sweep.n, NULL, err);
+	if (r == 0)
+		r = packed_sweep(store, err);
 out:
 	free(sweep.items);
 	if (r == 0)

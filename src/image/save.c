@@ -6,6 +6,7 @@
 #include "base/xalloc.h"
 #include "codec/tar.h"
 #include "image/archive-internal.h"
+#include "image/packed-internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -137,20 +138,19 @@ static int put_blob(struct saving *s, const char *text, size_t len, struct diges
 	return is_new_blob(s, name) ? put_text(s, name, text, len, err) : 0;
 }
 
-static int put_layer(struct saving *s, const struct digest *diff_id, uint64_t *ret_size,
-                     struct err *err)
+/* The file `in` (taken), whose bytes have the digest d. */
+static int put_file(struct saving *s, const struct digest *d, int file, uint64_t *ret_size,
+                    struct err *err)
 {
-	AUTO_FREE char *name = xasprintf("blobs/%s", blob_path(diff_id).s);
-	struct digest_text id = digest_short_text(diff_id);
+	AUTO_FREE char *name = xasprintf("blobs/%s", blob_path(d).s);
+	struct digest_text id = digest_short_text(d);
 	struct tar_entry entry = {
 		.type = TAR_FILE, .name = name, .link = "", .uname = "", .gname = "", .mode = 0644
 	};
-	AUTO_FD in = layer_store_open_tar(s->store->layers, diff_id, err);
+	AUTO_FD in = file;
 	AUTO_FD out = -1;
 	struct stat st;
 
-	if (in < 0)
-		return -1;
 	if (fstat(in, &st) < 0)
 		return err_sys(err, errno, "save: read layer %s", id.s);
 	*ret_size = (uint64_t)st.st_size;
@@ -164,6 +164,79 @@ static int put_layer(struct saving *s, const struct digest *diff_id, uint64_t *r
 		return -1;
 	image_report(s->options->progress, IMAGE_STAGE_DONE, id.s, *ret_size, *ret_size, NULL);
 	return 0;
+}
+
+static int put_layer(struct saving *s, const struct digest *diff_id, uint64_t *ret_size,
+                     struct err *err)
+{
+	int in = layer_store_open_tar(s->store->layers, diff_id, err);
+
+	return in < 0 ? -1 : put_file(s, diff_id, in, ret_size, err);
+}
+
+/* --- an image as it came --- */
+
+/* The compressed form of a layer, which is a cache: damage is found before it is used. */
+static int open_packed(struct saving *s, const struct digest *d)
+{
+	uint64_t size;
+	struct digest got;
+	AUTO_FD fd = -1;
+
+	if (packed_open(s->store, d, &fd, &size, ERR_IGNORE) < 0)
+		return -1;
+	if (fd_digest(fd, d->alg, &got, ERR_IGNORE) == 0 && digest_equal(&got, d))
+		return TAKE_FD(fd);
+	packed_drop(s->store, d);
+	return -1;
+}
+
+static int put_as_came(struct saving *s, const struct image *image, const struct manifest *m,
+                       const char *text, size_t len, struct err *err)
+{
+	struct digest written;
+	uint64_t size;
+
+	for (size_t i = 0; i < m->n_layers; i++) {
+		const struct digest *d = &m->layers[i].digest;
+		bool is_plain = digest_equal(d, &image->config.diff_ids[i]);
+		int in = is_plain ? layer_store_open_tar(s->store->layers, d, err)
+		                  : open_packed(s, d);
+
+		if (in < 0)
+			return is_plain ? -1 : 1;
+		if (put_file(s, d, in, &size, err) < 0)
+			return -1;
+	}
+	return put_blob(s, text, len, &written, err);
+}
+
+/* When every layer is here in the form it came in, the manifest stays what it was, byte for byte:
+ * return 0. 1: it has to be made. A docker archive wants plain layers. */
+static int save_as_came(struct saving *s, const struct image *image, struct digest *ret_manifest,
+                        size_t *ret_size, struct err *err)
+{
+	AUTO_MANIFEST m = MANIFEST_INIT;
+	AUTO_FREE char *text = NULL;
+	size_t len;
+
+	if (s->options->format == ARCHIVE_DOCKER || image->manifest.alg != DIGEST_SHA256 ||
+	    !blob_has(s->store, &image->manifest))
+		return 1;
+	if (blob_read(s->store, &image->manifest, MANIFEST_MAX_BYTES, &text, &len, err) < 0 ||
+	    manifest_parse("manifest of the image", NULL, text, len, &m, err) < 0)
+		return -1;
+	if (m.kind != MANIFEST_IMAGE || m.n_layers != image->config.n_diff_ids ||
+	    media_kind(m.media_type) != MEDIA_KIND_MANIFEST ||
+	    strcmp(m.media_type, MEDIA_OCI_MANIFEST) != 0)
+		return 1;
+	for (size_t i = 0; i < m.n_layers; i++)
+		if (!packed_has(s->store, &m.layers[i].digest) &&
+		    !digest_equal(&m.layers[i].digest, &image->config.diff_ids[i]))
+			return 1;
+	*ret_manifest = image->manifest;
+	*ret_size = len;
+	return put_as_came(s, image, &m, text, len, err);
 }
 
 /* --- one image --- */
@@ -248,11 +321,15 @@ static int save_content(struct saving *s, const struct image *image, const char 
 {
 	AUTO_JSON *manifest = json_object_new_object();
 	struct json_object *layers;
-	struct digest id;
 	const char *text;
+	struct digest id;
+	int r;
 
 	if (put_blob(s, config, config_len, &id, err) < 0)
 		return -1;
+	r = save_as_came(s, image, ret_manifest, ret_size, err);
+	if (r <= 0)
+		return r;
 	json_object_object_add(manifest, "schemaVersion", json_object_new_int(2));
 	json_add_str(manifest, "mediaType", MEDIA_OCI_MANIFEST);
 	json_object_object_add(manifest, "config",

@@ -88,6 +88,12 @@ static const char *const schema[] = {
 	" boot TEXT NOT NULL," /* a mount does not outlive its boot */
 	" mounted_ns INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX image_mount_image ON image_mount(image);",
+	/* compressed forms of layers that are here or were pushed (packed-internal.h) */
+	"CREATE TABLE layer_packed("
+	" digest TEXT PRIMARY KEY, layer TEXT NOT NULL, size INTEGER NOT NULL,"
+	" compression TEXT NOT NULL, recipe TEXT NOT NULL, used_ns INTEGER NOT NULL)"
+	" WITHOUT ROWID;"
+	"CREATE INDEX layer_packed_layer ON layer_packed(layer);",
 };
 
 static int open_dir(int dir_fd, const char *name, int *ret_fd, struct err *err)
@@ -119,6 +125,7 @@ static int open_dirs(struct image_store *store, int root_fd, struct err *err)
 	if (open_dir(root_fd, "blobs", &store->blobs_fd, err) < 0 ||
 	    open_dir(root_fd, "ingest", &store->ingest_fd, err) < 0 ||
 	    open_dir(root_fd, "leases", &store->leases_fd, err) < 0 ||
+	    open_dir(root_fd, "packed", &store->packed_fd, err) < 0 ||
 	    open_dir(store->blobs_fd, "sha256", &sha256, err) < 0)
 		return -1;
 	close(sha256);
@@ -131,9 +138,12 @@ int image_store_open(int root_fd, struct db *db, struct image_store **ret, struc
 {
 	AUTO_IMAGE_STORE *store = xcalloc(1, sizeof(*store));
 
-	*store = (struct image_store){
-		.root_fd = -1, .blobs_fd = -1, .ingest_fd = -1, .leases_fd = -1, .db = db
-	};
+	*store = (struct image_store){ .root_fd = -1,
+		                       .blobs_fd = -1,
+		                       .ingest_fd = -1,
+		                       .packed_fd = -1,
+		                       .leases_fd = -1,
+		                       .db = db };
 	if (open_dirs(store, root_fd, err) < 0)
 		return -1;
 	if (db_migrate(db, "image", schema, ARRAY_LEN(schema), err) < 0 ||
@@ -152,6 +162,7 @@ void image_store_free(struct image_store *store)
 	auto_close_(&store->root_fd);
 	auto_close_(&store->blobs_fd);
 	auto_close_(&store->ingest_fd);
+	auto_close_(&store->packed_fd);
 	auto_close_(&store->leases_fd);
 	free(store);
 }

@@ -38,6 +38,18 @@ enum media_kind media_kind(const char *media_type)
 	return MEDIA_UNKNOWN;
 }
 
+enum compression media_compression(const char *media_type)
+{
+	size_t len = strcspn(media_type, "; \t");
+
+	if (media_kind(media_type) != MEDIA_KIND_LAYER || len < 4)
+		return COMPRESSION_NONE;
+	if (strncasecmp(media_type + len - 4, "gzip", 4) == 0)
+		return COMPRESSION_GZIP;
+	return strncasecmp(media_type + len - 4, "zstd", 4) == 0 ? COMPRESSION_ZSTD
+	                                                         : COMPRESSION_NONE;
+}
+
 void descriptor_done(struct descriptor *d)
 {
 	free(d->media_type);

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/err.h"
 #include "codec/digest.h"
+#include "codec/inflate.h"
 #include "codec/json.h"
 #include "oci/platform.h"
 
@@ -43,5 +44,7 @@ enum media_kind {
 	MEDIA_KIND_LAYER,
 	MEDIA_KIND_SCHEMA1, /* docker's first format: refused everywhere, by name */
 };
+/* How a layer of that type is compressed; COMPRESSION_NONE for all other types. */
+enum compression media_compression(const char *media_type);
 /* Parameters ("; charset=utf-8") are ignored. */
 enum media_kind media_kind(const char *media_type);

@@ -7,16 +7,17 @@
 #   unserve [SIGNAL]  end it; call it in teardown_file(), or let stop_registry do it
 #   api [ARGS] PATH   curl of $REGISTRY/v2/PATH: $status_code, $headers (a file), $body (a file)
 #   fake ARGS...      start one; $FAKE is its host:port, $T/fake.log its requests
+#   fake_push ARGS... one that can be pushed to (fake-push.py), in the same place
 #   unfake            stop it; call it in teardown()
 #   second ARGS...    another beside it: $SECOND, $T/second.log
 #   requests PATTERN  how many requests match (extended regular expression)
 #   store_is_sound    `dhow` can verify everything, and nothing is left half done
 
 start_fake() {
-    local name=$1
+    local name=$1 program=${FAKE_PROGRAM:-fake-registry.py}
     shift
     rm -f "$T/$name.port" "$T/$name.log"
-    python3 "$TOP/tests/lib/fake-registry.py" --port-file "$T/$name.port" --log "$T/$name.log" "$@" \
+    python3 "$TOP/tests/lib/$program" --port-file "$T/$name.port" --log "$T/$name.log" "$@" \
         >"$T/$name.out" 2>&1 3>&- &
     echo $! >"$T/$name.pid"
     wait_for 20 test -e "$T/$name.port" || {
@@ -29,6 +30,10 @@ fake() {
     start_fake fake "$@" || return 1
     FAKE=127.0.0.1:$(cat "$T/fake.port")
     export FAKE
+}
+
+fake_push() {
+    FAKE_PROGRAM=fake-push.py fake "$@"
 }
 
 second() {

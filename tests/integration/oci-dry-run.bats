@@ -78,7 +78,7 @@ step() {
     [ "$(step directory | jq -r .path)" = /tmp ]
     step join-namespaces | jq -e '.namespaces | index("pid")'
     [ ! -e "$B/rootfs/tmp/executed" ]
-    fails 1 oci exec --dry-run nobody true
+    fails 255 oci exec --dry-run nobody true
     says "does not exist"
 }
 

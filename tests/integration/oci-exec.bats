@@ -36,7 +36,7 @@ received() {
     receive pidfd
     oci exec -d --pidfd-socket "$T/sock" --pid-file "$T/exec.pid" f1 sleep 1000 </dev/null >/dev/null 2>&1
     [ "$(received)" = "$(cat "$T/exec.pid")" ]
-    fails 1 oci exec --pidfd-socket "$T/none" f1 sleep 1000
+    fails 255 oci exec --pidfd-socket "$T/none" f1 sleep 1000
     says "send the pidfd"
 }
 
@@ -60,7 +60,7 @@ count_fds() {
     container f3
     [ "$(count_fds exec f3 3</dev/null 4</dev/null)" = 3 ]
     [ "$(count_fds exec --preserve-fds 2 f3 3</dev/null 4</dev/null)" = 5 ]
-    fails 1 oci exec --preserve-fds 40 f3 true
+    fails 255 oci exec --preserve-fds 40 f3 true
     says "is not open"
     bundle
     cmd true
@@ -91,22 +91,22 @@ count_fds() {
     says ":/other"
     ok oci exec --cgroup memory:/ f5 cat /proc/self/cgroup
     [[ $output != */sub* ]]
-    fails 1 oci exec --cgroup memory:sub --cgroup memory:sub f5 true
+    fails 255 oci exec --cgroup memory:sub --cgroup memory:sub f5 true
     says "a second time"
-    fails 1 oci exec --cgroup nonsense:sub f5 true
+    fails 255 oci exec --cgroup nonsense:sub f5 true
     says "unknown controller"
-    fails 1 oci exec --cgroup memory:none f5 true
+    fails 255 oci exec --cgroup memory:none f5 true
     says "has no cgroup 'none'"
-    fails 1 oci exec --cgroup memory:../.. f5 true
+    fails 255 oci exec --cgroup memory:../.. f5 true
     says "'..'"
-    fails 1 oci exec --cgroup :sub f5 true
+    fails 255 oci exec --cgroup :sub f5 true
     says "unknown controller ''"
 }
 
 @test "exec --user takes numbers only" {
     container f6
     for bad in 1abc '' : -1 4294967296 4294967295 1: :1 1:x 1:2:3 ' 1' +1 0x1; do
-        fails 1 oci exec -u "$bad" f6 id
+        fails 255 oci exec -u "$bad" f6 id
         says "is not UID"
     done
     ok oci exec -u 12:34 f6 id
@@ -119,9 +119,9 @@ count_fds() {
     [[ $output == *0 ]]
     ok oci exec --no-new-privs f7 grep NoNewPrivs /proc/self/status
     [[ $output == *1 ]]
-    fails 1 oci exec --console-socket "$T/sock" f7 true
+    fails 255 oci exec --console-socket "$T/sock" f7 true
     says "there is no terminal"
-    fails 1 oci exec -t -d f7 true
+    fails 255 oci exec -t -d f7 true
     says "--console-socket"
 }
 

@@ -137,7 +137,7 @@ empty_ps() {
     container c7
     oci pause c7
     [ "$(status_of c7)" = paused ]
-    fails 1 oci exec c7 true
+    fails 255 oci exec c7 true
     says "paused"
     fails 1 oci pause c7
     oci resume c7
@@ -216,9 +216,9 @@ empty_ps() {
     fails 127 oci exec e1 no-such-program
     says "executable file not found"
     fails 126 oci exec e1 /etc
-    fails 1 oci exec --user 1abc e1 id
+    fails 255 oci exec --user 1abc e1 id
     says "is not UID"
-    fails 1 oci exec --cap CAP_NONSENSE e1 id
+    fails 255 oci exec --cap CAP_NONSENSE e1 id
     says "unknown capability"
 }
 
@@ -238,7 +238,7 @@ empty_ps() {
     ok oci exec -p "$T/process.json" e3
     [ "$output" = $'y\n/tmp' ]
     printf '{"args":["x"]}' >"$T/process.json"
-    fails 1 oci exec -p "$T/process.json" e3
+    fails 255 oci exec -p "$T/process.json" e3
     says "cwd"
 }
 
@@ -252,7 +252,7 @@ empty_ps() {
     container e5
     oci kill e5 KILL
     wait_for 5 oci_is e5 stopped
-    fails 1 oci exec e5 true
+    fails 255 oci exec e5 true
     says "it is stopped"
 }
 

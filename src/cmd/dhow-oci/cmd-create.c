@@ -76,7 +76,7 @@ static void warn_caps(const struct oci_spec *spec)
 
 	/* In a user namespace of its own all are there; and who may make containers at all has
 	 * those of docker's default. */
-	if (!(asked & ~OCI_CAPS_DEFAULT) || spec->linux_.ns[OCI_NS_USER].wanted)
+	if (!(asked & ~(uint64_t)OCI_CAPS_DEFAULT) || spec->linux_.ns[OCI_NS_USER].wanted)
 		return;
 	missing = asked & ~caps_permitted();
 	for (int i = 0; missing >> i; i++)

@@ -218,7 +218,10 @@ int cmd_exec(struct cmd_ctx *ctx, const struct command *self, int argc, char **a
 {
 	struct exec_values v = { 0 };
 	AUTO_STRV args = STRV_INIT;
-	int r = oci_parse(ctx, self, &v, argc, argv, &args);
+	int r;
+
+	ctx->failure_status = 255;
+	r = oci_parse(ctx, self, &v, argc, argv, &args);
 
 	if (r == 0)
 		r = refuse(&v, &args, &ctx->err);

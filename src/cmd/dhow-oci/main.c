@@ -218,7 +218,7 @@ static void explain(struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct cmd_ctx ctx = { .err = ERR_INIT, .root_fd = -1 };
+	struct cmd_ctx ctx = { .err = ERR_INIT, .root_fd = -1, .failure_status = 1 };
 	int log_fd = STDERR_FILENO, r;
 
 	mallopt(M_TOP_PAD, 512 << 10); /* one request to the kernel instead of many */
@@ -232,6 +232,8 @@ int main(int argc, char **argv)
 		log_init("dhow-oci", STDERR_FILENO, LOG_WARN, LOG_FORMAT_TEXT);
 		log_err(&ctx.err);
 	}
-	/* runc's: 1 for its own failures, but an exec or run that finds no program tells so */
-	return ctx.err.code == E_NO_COMMAND ? 127 : ctx.err.code == E_NOT_EXEC ? 126 : 1;
+	/* runc's, but an exec or run that finds no program tells so */
+	return ctx.err.code == E_NO_COMMAND ? 127
+	       : ctx.err.code == E_NOT_EXEC ? 126
+	                                    : ctx.failure_status;
 }

@@ -19,7 +19,8 @@ struct oci_globals {
 struct cmd_ctx {
 	struct err err;
 	struct oci_globals globals;
-	int root_fd; /* -1 until oci_root() */
+	int root_fd;        /* -1 until oci_root() */
+	int failure_status; /* of a failure of our own: 1, but 255 of exec, as runc has it */
 };
 
 /* The directory of container directories, made when it is missing. -1: ctx->err. */

@@ -49,6 +49,7 @@ static void sandbox_done(struct runtime_sandbox *s)
 	for (size_t i = 0; s->mount_sources && i < s->plan.n_mounts; i++)
 		close_fd(&s->mount_sources[i]);
 	free(s->mount_sources);
+	netdevs_done(s->netdevs);
 	cgroup_done(&s->cgroup);
 	rdt_done(&s->rdt);
 	plan_done(&s->plan);
@@ -57,6 +58,7 @@ static void sandbox_done(struct runtime_sandbox *s)
 /* Undo, in reverse, after a failure. */
 static void sandbox_undo(struct runtime_sandbox *s)
 {
+	netdevs_undo(s);
 	if (s->pid > 0) {
 		kill(s->pid, SIGKILL); /* our own unreaped child: the pid is still its */
 		while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
@@ -333,6 +335,8 @@ static int create(struct runtime_sandbox *s, struct err *err)
 		return -1;
 	close_fd(&s->child_sync_fd);
 	close_fd(&s->listen_fd);
+	if (netdevs_move(s, err) < 0)
+		return -1;
 	if (join_cgroup(s, wanted, err) < 0 || save_config(s, err) < 0 || join_rdt(s, err) < 0 ||
 	    converse(s, err) < 0 || attributes_apply(&s->spec->process, s->pid, err) < 0)
 		return -1;

@@ -33,6 +33,7 @@ struct runtime_sandbox {
 	int state_dir_fd;
 	int sync_fd;                 /* the caller's end */
 	int child_sync_fd;           /* the new process's end */
+	struct netdevs *netdevs;     /* interfaces that have been moved; NULL: none are wanted */
 	int shared_root_fd;          /* the root, attached, where mounts are shared; or -1 */
 	int listen_fd;               /* of the start socket; -1 with RUNTIME_START_BY_FD */
 	int ns_fds[OCI_NS_MAX];      /* to join; -1: none */
@@ -177,6 +178,12 @@ int terminal_send(const char *socket_path, int master_fd, struct err *err);
 /* hooks.c */
 int hooks_run(const struct oci_hooks *hooks, const char *what, const char *state_json,
               struct err *err);
+
+/* netdev.c: linux.netDevices, by the caller, once the network namespace is there */
+int netdevs_move(struct runtime_sandbox *s, struct err *err);
+/* Back to where they were, while the network namespace still is. */
+void netdevs_undo(struct runtime_sandbox *s);
+void netdevs_done(struct netdevs *n);
 
 /* mount-source.c: descriptors of the trees that are bound */
 /* The caller's part: those that the new process could not open itself, and idmapped ones. */

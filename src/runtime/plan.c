@@ -262,26 +262,15 @@ unsigned resources_controllers(const struct oci_resources *r)
 	return mask;
 }
 
-static int refuse_unsupported(const struct oci_spec *spec, struct err *err)
-{
-	const struct oci_linux *l = &spec->linux_;
-	const char *what = NULL;
-
-	if (l->n_net_devices)
-		what = "linux.netDevices";
-	if (what)
-		return err_set(err, E_UNSUPPORTED, "%s is not supported", what);
-	return 0;
-}
-
 int plan_make(struct plan *plan, const struct oci_spec *spec, const char *id, struct err *err)
 {
 	const struct oci_linux *l = &spec->linux_;
 
 	*plan = (struct plan){ 0 };
-	if (refuse_unsupported(spec, err) < 0 || attributes_check(&spec->process, err) < 0 ||
+	if (attributes_check(&spec->process, err) < 0 ||
 	    memory_policy_check(&l->memory_policy, err) < 0 ||
 	    plan_namespaces(plan, spec, err) < 0 || plan_mounts(plan, spec, err) < 0 ||
+	    plan_check_netdevs(l, err) < 0 ||
 	    plan_propagation(plan, l, err) < 0 || plan_check_sysctls(l, err) < 0)
 		return -1;
 	if (spec->has_process && !spec->process.args.len)

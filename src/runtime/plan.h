@@ -54,6 +54,8 @@ struct plan {
 
 int plan_make(struct plan *plan, const struct oci_spec *spec, const char *id, struct err *err);
 void plan_done(struct plan *plan);
+/* netdev.c */
+int plan_check_netdevs(const struct oci_linux *l, struct err *err);
 /* plan-mounts.c */
 int plan_mounts(struct plan *plan, const struct oci_spec *spec, struct err *err);
 /* plan-idmap.c: fills in idmap, uids and gids. where: names the mount in errors. */

@@ -227,7 +227,7 @@ static void add_linux(struct json_object *root)
 	json_add_bool(o, "enabled", true);
 	json_add_bool(o, "schemata", true);
 	json_add_bool(o, "monitoring", true);
-	json_add_bool(json_add_object(l, "netDevices"), "enabled", false);
+	json_add_bool(json_add_object(l, "netDevices"), "enabled", true);
 	json_add_bool(json_add_object(json_add_object(l, "mountExtensions"), "idmap"), "enabled",
 	              true);
 }

@@ -124,6 +124,10 @@ static int parse_devices(const struct json *at, struct oci_linux *l, struct err 
 			return -1;
 		if (d->path[0] != '/')
 			return json_error(err, &item, "path '%s' is not absolute", d->path);
+		for (size_t len = strlen(d->path); len > 1 && d->path[len - 1] == '/'; len--)
+			d->path[len - 1] = '\0';
+		if (d->type != 'p' && (!json_has(&item, "major") || !json_has(&item, "minor")))
+			return json_error(err, &item, "major and minor are needed");
 		/* Go writes the type bits of os.FileMode too; only permissions matter here. */
 		if (d->file_mode != OCI_UNSET)
 			d->file_mode &= 07777;

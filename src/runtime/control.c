@@ -175,9 +175,11 @@ int runtime_delete(int state_root_fd, const char *id, bool force, struct err *er
 			return -1;
 	}
 	if (st.poststop.count) {
+		struct hook_place place = hook_place(st.bundle, st.annotations, st.n_annotations);
+
 		text = runtime_state_format(&st, false);
-		/* Reported, but the container is gone all the same. */
-		r = hooks_run(&st.poststop, "poststop", text, err);
+		/* A warning: the container is gone all the same. */
+		r = hooks_run_all(&st.poststop, "poststop", &place, text, err) < 0 ? 1 : 0;
 	}
 	remove_state(state_root_fd, id);
 	return r;

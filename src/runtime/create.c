@@ -55,6 +55,11 @@ static void sandbox_done(struct runtime_sandbox *s)
 	plan_done(&s->plan);
 }
 
+static struct hook_place sandbox_hook_place(const struct runtime_sandbox *s)
+{
+	return hook_place(s->args->bundle_path, s->spec->annotations, s->spec->n_annotations);
+}
+
 /* Undo, in reverse, after a failure. */
 static void sandbox_undo(struct runtime_sandbox *s)
 {
@@ -74,7 +79,10 @@ static void sandbox_undo(struct runtime_sandbox *s)
 	if (s->ran_hooks && s->spec->hooks[OCI_HOOK_POSTSTOP].count) {
 		AUTO_FREE char *state = state_format_creating(s, RUNTIME_STOPPED, 0);
 
-		hooks_run(&s->spec->hooks[OCI_HOOK_POSTSTOP], "poststop", state, ERR_IGNORE);
+		struct hook_place place = sandbox_hook_place(s);
+
+		hooks_run_all(&s->spec->hooks[OCI_HOOK_POSTSTOP], "poststop", &place, state,
+		              ERR_IGNORE);
 	}
 	if (s->state_dir_fd < 0)
 		return;
@@ -240,11 +248,14 @@ static int join_rdt(struct runtime_sandbox *s, struct err *err)
 
 static int run_caller_hooks(struct runtime_sandbox *s, struct err *err)
 {
-	AUTO_FREE char *state = state_format_creating(s, RUNTIME_CREATING, s->pid);
+	/* The environment is there, which is what "created" means to a hook. */
+	AUTO_FREE char *state = state_format_creating(s, RUNTIME_CREATED, s->pid);
+	struct hook_place place = sandbox_hook_place(s);
+	const struct oci_hooks *hooks = s->spec->hooks;
 
 	s->ran_hooks = true;
-	if (hooks_run(&s->spec->hooks[OCI_HOOK_PRESTART], "prestart", state, err) < 0 ||
-	    hooks_run(&s->spec->hooks[OCI_HOOK_CREATE_RUNTIME], "createRuntime", state, err) < 0)
+	if (hooks_run(&hooks[OCI_HOOK_PRESTART], "prestart", &place, state, err) < 0 ||
+	    hooks_run(&hooks[OCI_HOOK_CREATE_RUNTIME], "createRuntime", &place, state, err) < 0)
 		return -1;
 	return sync_tell(s->sync_fd, 'h', err);
 }
@@ -420,16 +431,19 @@ static int run_poststart(int state_root_fd, const char *id, struct err *err)
 {
 	AUTO_STATE st = { 0 };
 	AUTO_FREE char *text = NULL;
+	struct hook_place place;
 
 	if (!has_poststart(state_root_fd, id))
 		return 0;
 	if (runtime_state(state_root_fd, id, &st, err) < 0)
 		return -1;
 	text = runtime_state_format(&st, false);
-	if (hooks_run(&st.poststart, "poststart", text, err) == 0)
+	place = hook_place(st.bundle, st.annotations, st.n_annotations);
+	if (hooks_run(&st.poststart, "poststart", &place, text, err) == 0)
 		return 0;
-	/* runtime-spec 1.3: a failing poststart hook fails the start, and the container ends. */
-	(void)runtime_kill(state_root_fd, id, SIGKILL, 0, ERR_IGNORE);
+	/* runtime-spec 1.3: a failing poststart hook fails the start, and the container is taken
+	 * down as by delete. */
+	(void)runtime_delete(state_root_fd, id, true, ERR_IGNORE);
 	return -1;
 }
 

@@ -14,19 +14,34 @@
 
 extern char **environ;
 
+static int open_output(const char *path)
+{
+	if (!path)
+		return open("/dev/null", O_RDWR | O_CLOEXEC);
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
 /* In the hook's process: the state on standard input, the environment exactly as configured (an
  * image must not reach a hook through LD_PRELOAD: CVE-2025-23266). */
-static void NORETURN hook_child(const struct oci_hook *h, int in_fd, int err_fd)
+static void NORETURN hook_child(const struct oci_hook *h, const struct hook_place *place, int in_fd,
+                                int err_fd)
 {
 	static char *no_env[] = { NULL };
 	char *no_args[] = { h->path, NULL };
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int out = open_output(place->out_path), err = err_fd;
 
 	process_reset_signals();
+	if (place->err_path)
+		err = open_output(place->err_path);
 	dup2(in_fd, 0);
-	if (null >= 0)
-		dup2(null, 1);
-	dup2(err_fd, 2);
+	if (out >= 0)
+		dup2(out, 1);
+	if (err >= 0)
+		dup2(err, 2);
+	if (place->bundle && chdir(place->bundle) < 0) {
+		dprintf(2, "chdir '%s': %s", place->bundle, strerror(errno));
+		_exit(127);
+	}
 	close_range(3, ~0u, 0);
 	execve(h->path, h->args.len ? h->args.items : no_args, h->env.len ? h->env.items : no_env);
 	dprintf(2, "exec: %s", strerror(errno));
@@ -43,7 +58,8 @@ static void keep_tail(char *tail, size_t size, int fd)
 			*p = p[1] ? ' ' : '\0';
 }
 
-static int run_one(const struct oci_hook *h, const char *state_json, struct err *err)
+static int run_one(const struct oci_hook *h, const struct hook_place *place, const char *state_json,
+                   struct err *err)
 {
 	int timeout_ms = h->timeout_s == OCI_UNSET ? -1
 	                 : h->timeout_s > 2000000  ? 2000000000
@@ -64,7 +80,7 @@ static int run_one(const struct oci_hook *h, const char *state_json, struct err 
 	}
 	pid = fork();
 	if (pid == 0)
-		hook_child(h, in[1], out[1]);
+		hook_child(h, place, in[1], out[1]);
 	close(in[1]);
 	close(out[1]);
 	if (pid > 0) {
@@ -95,11 +111,40 @@ static int run_one(const struct oci_hook *h, const char *state_json, struct err 
 	               *tail ? ": " : "", tail);
 }
 
-int hooks_run(const struct oci_hooks *hooks, const char *what, const char *state_json,
-              struct err *err)
+int hooks_run(const struct oci_hooks *hooks, const char *what, const struct hook_place *place,
+              const char *state_json, struct err *err)
 {
 	for (size_t i = 0; i < hooks->count; i++)
-		if (run_one(&hooks->items[i], state_json, err) < 0)
+		if (run_one(&hooks->items[i], place, state_json, err) < 0)
 			return err_ctx(err, "hooks.%s[%zu]", what, i);
 	return 0;
+}
+
+int hooks_run_all(const struct oci_hooks *hooks, const char *what, const struct hook_place *place,
+                  const char *state_json, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < hooks->count; i++) {
+		struct err e = ERR_INIT;
+
+		if (run_one(&hooks->items[i], place, state_json, &e) == 0 || r < 0)
+			continue;
+		*err = e;
+		r = err_ctx(err, "hooks.%s[%zu]", what, i);
+	}
+	return r;
+}
+
+struct hook_place hook_place(const char *bundle, const struct oci_keyval *annotations, size_t n)
+{
+	struct hook_place p = { .bundle = bundle };
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(annotations[i].key, "run.oci.hooks.stdout") == 0)
+			p.out_path = annotations[i].value;
+		else if (strcmp(annotations[i].key, "run.oci.hooks.stderr") == 0)
+			p.err_path = annotations[i].value;
+	}
+	return p;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -33,6 +34,28 @@ static int attach(int mount_fd, int target_fd)
 	                  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
 	               ? -errno
 	               : 0;
+}
+
+/* On top of "/": needs no directory to mount on, and no path leads there by accident; the process's
+ * own root stays below it until pivot_root. Only hooks that run in this namespace before that, or
+ * enter it, look for mounts where the configuration says that the root is. */
+static int attach_root(struct runtime_sandbox *s, int root_fd)
+{
+	const struct oci_hooks *h = s->spec->hooks;
+	AUTO_FREE char *path = NULL;
+	AUTO_FD dir = -1;
+
+	if (!s->args->mount_rootfs && !(s->args->flags & RUNTIME_NO_PIVOT) &&
+	    (h[OCI_HOOK_PRESTART].count || h[OCI_HOOK_CREATE_RUNTIME].count ||
+	     h[OCI_HOOK_CREATE_CONTAINER].count)) {
+		path = bundle_path(s->args, s->spec->root_path);
+		dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (dir < 0)
+			return -1;
+		return move_mount(root_fd, "", dir, "",
+		                  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	}
+	return move_mount(root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
 }
 
 int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err)
@@ -65,9 +88,7 @@ int init_mount_root(struct runtime_sandbox *s, int *ret_root_fd, struct err *err
 	/* After the callback, which may still choose descriptors for some. */
 	if (mount_sources_early(s, false, err) < 0)
 		return -1;
-	/* On top of "/": needs no directory to mount on, and no path leads there by accident; the
-	 * process's own root stays below it until pivot_root. */
-	if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (attach_root(s, root) < 0)
 		return err_sys(err, errno, "attach the root file system");
 	*ret_root_fd = TAKE_FD(root);
 	return 0;
@@ -269,11 +290,19 @@ static int mount_fs(const struct plan_mount *pm, int *root_fd, struct err *err)
 static int open_bind_target(const struct plan_mount *pm, int root_fd, mode_t mode)
 {
 	const char *path = pm->spec->destination;
+	char resolved[PATH_MAX];
+	int fd;
 
 	if (pm->options.flags & MOUNT_TARGET_NOFOLLOW)
 		return init_open_target_nofollow(root_fd, path, mode & S_IFMT);
-	return S_ISDIR(mode) ? rootfs_mkdir_all(root_fd, path, 0755)
-	                     : rootfs_make_file(root_fd, path, 0644);
+	fd = S_ISDIR(mode) ? rootfs_mkdir_all(root_fd, path, 0755)
+	                   : rootfs_make_file(root_fd, path, 0644);
+	/* A link of the image's that leads nowhere: what it names is made, inside the root. */
+	if ((fd != -ENOENT && fd != -ELOOP) ||
+	    rootfs_resolve(root_fd, path, resolved, sizeof(resolved)) < 0)
+		return fd;
+	return S_ISDIR(mode) ? rootfs_mkdir_all(root_fd, resolved, 0755)
+	                     : rootfs_make_file(root_fd, resolved, 0644);
 }
 
 /* CVE-2019-16884: whatever else lies on /proc, labels and the like would be written to it. */

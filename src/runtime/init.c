@@ -104,11 +104,15 @@ static int create_container_hooks(struct runtime_sandbox *s, struct err *err)
 {
 	const struct oci_hooks *h = &s->spec->hooks[OCI_HOOK_CREATE_CONTAINER];
 	AUTO_FREE char *state = NULL;
+	struct hook_place place;
 
 	if (!h->count)
 		return 0;
-	state = state_format_creating(s, RUNTIME_CREATING, getpid());
-	return hooks_run(h, "createContainer", state, err);
+	state = state_format_creating(s, RUNTIME_CREATED, getpid());
+	/* In a joined mount namespace the bundle is another's, or nowhere. */
+	place = hook_place(s->plan.ns_join[OCI_NS_MOUNT] ? NULL : s->args->bundle_path,
+	                   s->spec->annotations, s->spec->n_annotations);
+	return hooks_run(h, "createContainer", &place, state, err);
 }
 
 static bool has_caller_hooks(const struct oci_spec *spec)
@@ -238,7 +242,7 @@ static int start_container_hooks(struct runtime_sandbox *s, struct err *err)
 	if (!h->count)
 		return 0;
 	state = state_format_creating(s, RUNTIME_CREATED, getpid());
-	return hooks_run(h, "startContainer", state, err);
+	return hooks_run(h, "startContainer", &(struct hook_place){ 0 }, state, err);
 }
 
 /* The specification lets a container without a process be created, but not be started. */

@@ -176,8 +176,18 @@ int terminal_open(int pts_fd, const struct oci_process *p, int *ret_master, int 
 int terminal_send(const char *socket_path, int master_fd, struct err *err);
 
 /* hooks.c */
-int hooks_run(const struct oci_hooks *hooks, const char *what, const char *state_json,
-              struct err *err);
+/* Where a hook runs, and where its output goes: NULL is as we are, and nowhere (of standard error
+ * the end goes into the error). */
+struct hook_place {
+	const char *bundle, *out_path, *err_path;
+};
+/* By crun's annotations run.oci.hooks.stdout and stderr. Borrows. */
+struct hook_place hook_place(const char *bundle, const struct oci_keyval *annotations, size_t n);
+int hooks_run(const struct oci_hooks *hooks, const char *what, const struct hook_place *place,
+              const char *state_json, struct err *err);
+/* All of them, also after one that failed; the first failure is reported. */
+int hooks_run_all(const struct oci_hooks *hooks, const char *what, const struct hook_place *place,
+                  const char *state_json, struct err *err);
 
 /* netdev.c: linux.netDevices, by the caller, once the network namespace is there */
 int netdevs_move(struct runtime_sandbox *s, struct err *err);

@@ -20,8 +20,8 @@ struct moved {
 };
 
 struct netdevs {
-	int own_ns, ns;         /* network namespaces: the caller's, the container's */
-	int own_fd, inside_fd;  /* route sockets in them */
+	int own_ns, ns;        /* network namespaces: the caller's, the container's */
+	int own_fd, inside_fd; /* route sockets in them */
 	struct nl_batch batch;
 	struct moved *moved;
 	size_t n_moved;
@@ -40,8 +40,9 @@ static bool is_link_name(const char *name)
 int plan_check_netdevs(const struct oci_linux *l, struct err *err)
 {
 	if (l->n_net_devices && !l->ns[OCI_NS_NETWORK].wanted)
-		return err_set(err, E_INVALID,
-		               "linux.netDevices: needs a network namespace of the container's own");
+		return err_set(
+			err, E_INVALID,
+			"linux.netDevices: needs a network namespace of the container's own");
 	for (size_t i = 0; i < l->n_net_devices; i++) {
 		const struct oci_net_device *d = &l->net_devices[i];
 		const char *percent = d->name ? strchr(d->name, '%') : NULL;
@@ -170,8 +171,9 @@ static int open_all(struct runtime_sandbox *s, struct netdevs *n, struct err *er
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", s->pid);
 	n->own_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	n->ns = s->ns_fds[OCI_NS_NETWORK] >= 0 ? fcntl(s->ns_fds[OCI_NS_NETWORK], F_DUPFD_CLOEXEC, 3)
-	                                       : open(path, O_RDONLY | O_CLOEXEC);
+	n->ns = s->ns_fds[OCI_NS_NETWORK] >= 0
+	                ? fcntl(s->ns_fds[OCI_NS_NETWORK], F_DUPFD_CLOEXEC, 3)
+	                : open(path, O_RDONLY | O_CLOEXEC);
 	if (n->own_ns < 0 || n->ns < 0)
 		return err_sys(err, errno, "linux.netDevices: open the network namespaces");
 	n->own_fd = nl_open(NETLINK_ROUTE);

@@ -38,6 +38,21 @@ int plan_check_sysctls(const struct oci_linux *l, struct err *err)
 	return 0;
 }
 
+int plan_check_names(const struct oci_spec *spec, struct err *err)
+{
+	for (size_t i = 0; i < spec->linux_.n_sysctl; i++) {
+		const struct oci_keyval *kv = &spec->linux_.sysctl[i];
+
+		if (spec->domainname && strcmp(kv->key, "kernel.domainname") == 0 &&
+		    strcmp(kv->value, spec->domainname) != 0)
+			return err_set(err, E_INVALID,
+			               "linux.sysctl: kernel.domainname is '%s', but domainname is "
+			               "'%s'",
+			               kv->value, spec->domainname);
+	}
+	return 0;
+}
+
 int plan_check_shared_net(const struct oci_linux *l, struct err *err)
 {
 	for (size_t i = 0; i < l->n_sysctl; i++)

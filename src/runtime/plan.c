@@ -270,8 +270,8 @@ int plan_make(struct plan *plan, const struct oci_spec *spec, const char *id, st
 	if (attributes_check(&spec->process, err) < 0 ||
 	    memory_policy_check(&l->memory_policy, err) < 0 ||
 	    plan_namespaces(plan, spec, err) < 0 || plan_mounts(plan, spec, err) < 0 ||
-	    plan_check_netdevs(l, err) < 0 ||
-	    plan_propagation(plan, l, err) < 0 || plan_check_sysctls(l, err) < 0)
+	    plan_check_netdevs(l, err) < 0 || plan_propagation(plan, l, err) < 0 ||
+	    plan_check_sysctls(l, err) < 0 || plan_check_names(spec, err) < 0)
 		return -1;
 	if (spec->has_process && !spec->process.args.len)
 		return err_set(err, E_INVALID, "process.args: is empty");

@@ -67,6 +67,8 @@ int plan_seccomp(const struct oci_seccomp *s, struct sock_filter **ret, unsigned
 uint64_t plan_ns_flag(enum oci_ns ns);
 /* plan-sysctl.c: only keys that belong to a namespace of the container's own. */
 int plan_check_sysctls(const struct oci_linux *l, struct err *err);
+/* linux.sysctl may not say something else than domainname. */
+int plan_check_names(const struct oci_spec *spec, struct err *err);
 /* For a container that joins the network namespace of its caller. */
 int plan_check_shared_net(const struct oci_linux *l, struct err *err);
 /* The file below /proc/sys. The caller frees. */

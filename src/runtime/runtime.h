@@ -124,7 +124,7 @@ enum runtime_kill_flags {
 /* E_STATE when it is stopped (with RUNTIME_KILL_ALL: fine, leftovers are signalled). */
 int runtime_kill(int state_root_fd, const char *id, int signal, unsigned flags, struct err *err);
 /* Remove a stopped container: cgroup, poststop hooks, state. force: kill it first, and no error
- * when it does not exist. */
+ * when it does not exist. 1: it is removed, but a poststop hook failed, as *err says. */
 int runtime_delete(int state_root_fd, const char *id, bool force, struct err *err);
 
 struct runtime_exec_args {

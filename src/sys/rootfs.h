@@ -29,5 +29,9 @@ int rootfs_make_file(int root_fd, const char *path, mode_t mode);
  * not 0; *ret_name points at the last component inside `path`. -EINVAL for "/" and "..". */
 int rootfs_open_parent(int root_fd, const char *path, mode_t make_mode, const char **ret_name);
 
+/* Where `path` leads inside the root when links that dangle are followed, too: a path without links
+ * and "..", whose last components may be missing. For who is then to make them. 0 or -errno. */
+int rootfs_resolve(int root_fd, const char *path, char ret[], size_t size);
+
 /* The raw system call, with a retry on EAGAIN (a rename raced with RESOLVE_IN_ROOT). */
 int sys_openat2(int dir_fd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);

@@ -70,7 +70,7 @@ teardown() {
     [ "${lines[0]}" = 0 ]
     says "300000"
     [ "$(stat -c %u "$B/rootfs/tmp/new")" = 300000 ]
-    bundle '.linux.namespaces += [{"type":"user"}]'
+    bundle '.linux.namespaces += [{"type":"user"}] | .linux.uidMappings = [{"containerID":0,"hostID":300000,"size":1000}]'
     fails 1 oci run u2
     says "linux.uidMappings"
     nothing_left u2
@@ -303,7 +303,7 @@ END
     ok script 'cat /tmp/start-hook; sleep 0.3'
     says "in 1"
     [ "$(cut -d' ' -f1 "$T/hooks.log" | tr '\n' ' ')" = "prestart createRuntime createContainer poststart poststop " ]
-    [ "$(cut -d' ' -f2 "$T/hooks.log" | tr '\n' ' ')" = "creating creating creating running stopped " ]
+    [ "$(cut -d' ' -f2 "$T/hooks.log" | tr '\n' ' ')" = "created created created running stopped " ]
     grep -q "set$" "$T/hooks.log"
     own=$(readlink /proc/self/ns/mnt | tr -dc 0-9)
     [ "$(sed -n 2p "$T/hooks.log" | cut -d' ' -f3)" = "$own" ]

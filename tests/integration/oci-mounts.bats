@@ -290,3 +290,21 @@ USER_NS='.linux.namespaces += [{"type":"user"}] | .linux.uidMappings = [{"contai
     [[ ${lines[0]} == *' ro,'* ]]
     [ "${lines[-1]}" = 0 ]
 }
+
+@test "a target that is a link to nowhere is made where it leads, inside the root" {
+    source_dir
+    rm -rf "$B/rootfs/made"
+    ln -sfn ../../../made/by/link "$B/rootfs/etc/broken"
+    ln -sfn broken "$B/rootfs/etc/twice"
+    ln -sfn /etc/round "$B/rootfs/etc/round"
+    bundle "$(mounted /etc/twice '["bind"]' bind "$T/src/file")"
+    ok script 'cat /made/by/link'
+    [ "$output" = data ]
+    rm -r "$B/rootfs/made"
+    bundle "$(mounted /etc/broken/sub '["bind"]')"
+    ok script 'cat /made/by/link/sub/file'
+    bundle "$(mounted /etc/round '["bind"]')"
+    fails 1 script true
+    says "Too many levels of symbolic links"
+    rm -r "$B/rootfs/made" "$B"/rootfs/etc/{broken,twice,round}
+}

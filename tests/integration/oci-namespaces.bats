@@ -172,3 +172,22 @@ NO_MOUNT='.linux.namespaces |= map(select(.type != "mount"))'
     fails 1 script true
     says "monotone"
 }
+
+@test "a user namespace without mappings: the process's user is the caller" {
+    bundle '.linux.namespaces += [{"type":"user"}] | .mounts |= map(select(.type != "devpts"))'
+    ok script 'cat /proc/self/uid_map; id -u'
+    [[ ${lines[0]} =~ ^\ *0\ +0\ +1$ ]]
+    [ "${lines[-1]}" = 0 ]
+}
+
+@test "domainname and a sysctl that disagree" {
+    bundle '.domainname = "sea" | .linux.sysctl = {"kernel.domainname":"lake"}'
+    fails 1 script true
+    says "kernel.domainname is 'lake', but domainname is 'sea'"
+    bundle '.domainname = "sea" | .linux.sysctl = {"kernel.domainname":"sea"}'
+    ok script 'cat /proc/sys/kernel/domainname'
+    [ "$output" = sea ]
+    bundle '.linux.sysctl = {"kernel.hostname":"x"}'
+    fails 1 script true
+    says "kernel.hostname"
+}

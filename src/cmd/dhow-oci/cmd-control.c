@@ -196,8 +196,11 @@ int cmd_delete(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 		if (choose(ctx, args.items[i], v.regex, &ids) < 0)
 			return -1;
 	for (size_t i = 0; i < ids.len; i++) {
-		if (runtime_delete(ctx->root_fd, ids.items[i], v.force, &ctx->err) < 0)
+		r = runtime_delete(ctx->root_fd, ids.items[i], v.force, &ctx->err);
+		if (r < 0)
 			return -1;
+		if (r > 0)
+			log_warn("%s", ctx->err.msg);
 		oci_notify_remove(ctx->root_fd, ids.items[i]);
 	}
 	return 0;

@@ -104,6 +104,7 @@ static int bundle_load(struct bundle *b, struct create_values *v, struct err *er
 		return err_ctx(err, "bundle '%s'", b->path);
 	if (oci_spec_parse(&b->spec, config, text, len, err) < 0)
 		return -1;
+	oci_default_idmaps(&b->spec);
 	for (size_t i = 0; i < b->spec.warnings.len; i++)
 		log_warn("%s", b->spec.warnings.items[i]);
 	warn_caps(&b->spec);
@@ -237,6 +238,8 @@ static int delete (struct cmd_ctx *ctx, const char *id)
 {
 	int r = runtime_delete(ctx->root_fd, id, true, &ctx->err);
 
+	if (r > 0)
+		log_warn("%s", ctx->err.msg);
 	if (getenv("NOTIFY_SOCKET"))
 		oci_notify_remove(ctx->root_fd, id);
 	return r;

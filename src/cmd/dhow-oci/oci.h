@@ -37,6 +37,8 @@ int oci_write_pid(const char *path, pid_t pid, struct err *err);
 int oci_foreground(pid_t pid, int pidfd, int console_fd);
 /* The steps of a --dry-run. format: "text" (or NULL) or "json". */
 int oci_print_steps(struct json_object *steps, const char *id, const char *format, struct err *err);
+/* Mappings for a new user namespace that has none. */
+void oci_default_idmaps(struct oci_spec *spec);
 /* Descriptors to pass on: --preserve-fds and what socket activation gave us. Refused when one of
  * them was not inherited. */
 int oci_listen_fds(uint64_t preserve, unsigned *ret_listen, unsigned *ret_total, struct err *err);

@@ -107,6 +107,26 @@ START_TEST(files_are_made_inside)
 }
 END_TEST
 
+START_TEST(links_that_dangle_are_resolved_inside)
+{
+	char path[64];
+	int root = make_root();
+
+	ck_assert_int_eq(rootfs_resolve(root, "/dangling/sub", path, sizeof(path)), 0);
+	ck_assert_str_eq(path, "/nowhere/at/all/sub");
+	ck_assert_int_eq(symlinkat("../../../up", root, "climb"), 0);
+	ck_assert_int_eq(rootfs_resolve(root, "//climb/./x/../y/", path, sizeof(path)), 0);
+	ck_assert_int_eq(strncmp(path, "/", 1), 0);
+	ck_assert_ptr_null(strstr(path, ".."));
+	ck_assert_int_eq(symlinkat("loop", root, "loop"), 0);
+	ck_assert_int_eq(rootfs_resolve(root, "loop", path, sizeof(path)), -ELOOP);
+	ck_assert_int_eq(rootfs_resolve(root, "/../..", path, sizeof(path)), 0);
+	ck_assert_str_eq(path, "");
+	ck_assert_int_eq(rootfs_resolve(root, "/a/long/path", path, 8), -ENAMETOOLONG);
+	drop_root(root);
+}
+END_TEST
+
 START_TEST(a_process_is_known_by_pid_and_start)
 {
 	uint64_t ticks = 0;
@@ -145,4 +165,5 @@ START_TEST(ids_map_both_ways)
 END_TEST
 
 TEST_MAIN("rootfs", links_stay_inside, directories_are_made_inside, files_are_made_inside,
-          a_process_is_known_by_pid_and_start, ids_map_both_ways)
+          links_that_dangle_are_resolved_inside, a_process_is_known_by_pid_and_start,
+          ids_map_both_ways)

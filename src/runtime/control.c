@@ -124,8 +124,9 @@ static int remove_unfinished(int state_root_fd, const char *id, struct err *err)
 		return 0;
 	if (flock(dir, LOCK_EX | LOCK_NB) < 0)
 		return err_set(err, E_BUSY, "container '%s' is being created", id);
-	if (file_read_at(dir, "cgroup", 8192, &path, &len, ERR_IGNORE) == 0 &&
-	    cgroup_open(&cg, path, cgroup_layout_get()->available, ERR_IGNORE) == 0)
+	if (file_read_at(dir, "cgroup", 8192, &path, &len, ERR_IGNORE) == 0 && path[0] != '/')
+		(void)scope_stop(path, geteuid() != 0, ERR_IGNORE);
+	else if (path && cgroup_open(&cg, path, cgroup_layout_get()->available, ERR_IGNORE) == 0)
 		cgroup_remove(&cg, false, ERR_IGNORE);
 	if (shared_root_remove(dir, err) < 0)
 		return -1;
@@ -164,6 +165,12 @@ int runtime_delete(int state_root_fd, const char *id, bool force, struct err *er
 	for (int h = 0; h < CGROUP_MAX; h++)
 		if (!(st.cgroup_made & CGROUP_BIT(h)) && cg.fds[h] >= 0)
 			close(TAKE_FD(cg.fds[h]));
+	/* The scope ends with its last process; a unit that stays would hold the name. */
+	if (st.systemd_unit) {
+		(void)cgroup_kill_all(&cg, SIGKILL, ERR_IGNORE);
+		if (scope_stop(st.systemd_unit, st.systemd_user, err) < 0 && !force)
+			return -1;
+	}
 	if (cgroup_remove(&cg, true, err) < 0)
 		return -1;
 	if (st.rdt.group)
@@ -334,6 +341,9 @@ int runtime_update(int state_root_fd, const char *id, const struct oci_resources
 		    rewrite_joined(state_root_fd, id, &cg, st.cgroup_made | cg.made, err) < 0)
 			return -1;
 	}
+	/* Told to systemd first, which would else undo it when it looks at the unit again. */
+	if (st.systemd_unit && scope_update(st.systemd_unit, st.systemd_user, r, err) < 0)
+		return -1;
 	if (resources_apply(&cg, r, err) < 0)
 		return -1;
 	return device_rules_update(&cg, r, err);

@@ -72,6 +72,8 @@ static void sandbox_undo(struct runtime_sandbox *s)
 	for (int h = 0; h < CGROUP_MAX; h++)
 		if (!(s->cgroup.made & CGROUP_BIT(h)))
 			close_fd(&s->cgroup.fds[h]);
+	if (s->scope.unit && s->cgroup.made)
+		scope_stop(s->scope.unit, s->scope.user, ERR_IGNORE);
 	cgroup_remove(&s->cgroup, true, ERR_IGNORE);
 	if (s->rdt.group)
 		rdt_leave(&s->rdt, s->args->id);
@@ -131,106 +133,6 @@ static int make_start_socket(struct runtime_sandbox *s, struct err *err)
 	    listen(s->listen_fd, 1) < 0)
 		return err_sys(err, errno, "make the start socket of '%s'", s->args->id);
 	return 0;
-}
-
-/* ---- cgroup ---- */
-
-/* Which hierarchies to join. Each of v1 is a directory to make and remove, so a container without
- * limits joins v2's only, by CLONE_INTO_CGROUP, where it exists. One that could mount cgroups
- * itself joins all, so as not to see the root's. */
-unsigned create_hierarchies(const struct runtime_sandbox *s)
-{
-	const struct cgroup_layout *l = cgroup_layout_get();
-	unsigned wanted = s->plan.cgroup_needed;
-
-	if (s->args->flags & RUNTIME_NO_CGROUP || l->mode == CGROUP_MODE_NONE)
-		return 0;
-	if (l->mode == CGROUP_MODE_V2)
-		return l->available;
-	if (l->mode == CGROUP_MODE_V1 || s->args->flags & RUNTIME_JOIN_ALL ||
-	    !device_rules_by_bpf() || s->spec->process.caps.bounding >> CAP_SYS_ADMIN & 1)
-		return l->available;
-	return wanted | CGROUP_BIT(CGROUP_UNIFIED);
-}
-
-static int cgroup_unusable(const struct runtime_sandbox *s, struct err *err)
-{
-	if (!s->plan.cgroup_needed)
-		return 0;
-	if (s->args->flags & RUNTIME_NO_CGROUP)
-		return err_set(err, E_INVALID,
-		               "linux.resources: limits are asked for, but the "
-		               "container is to have no cgroup");
-	return err_set(err, E_UNSUPPORTED,
-	               "linux.resources: this host has no cgroups mounted on "
-	               "/sys/fs/cgroup");
-}
-
-/* So that a `delete --force` finds the cgroup of a creation that was killed half-way. */
-static int note_cgroup(struct runtime_sandbox *s, struct err *err)
-{
-	AUTO_FD fd =
-		openat(s->state_dir_fd, "cgroup", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	size_t len = strlen(s->plan.cgroup_path);
-
-	if (fd < 0 || write(fd, s->plan.cgroup_path, len) != (ssize_t)len)
-		return err_sys(err, errno, "write the state of '%s'", s->args->id);
-	return 0;
-}
-
-/* The part before the clone: v2's directory, for the process to be born into. */
-static int prepare_cgroup(struct runtime_sandbox *s, unsigned *ret_wanted, struct err *err)
-{
-	const struct cgroup_layout *l = cgroup_layout_get();
-	unsigned wanted = create_hierarchies(s), missing;
-	struct err e = ERR_INIT;
-
-	*ret_wanted = 0;
-	if (!wanted)
-		return cgroup_unusable(s, err);
-	if (note_cgroup(s, err) < 0)
-		return -1;
-	missing = s->plan.cgroup_needed & ~l->available;
-	for (int c = 0; c < CGROUP_MAX; c++)
-		if (missing & CGROUP_BIT(c))
-			return err_set(err, E_UNSUPPORTED,
-			               "linux.resources: this host has no cgroup controller '%s'",
-			               cgroup_controller_name(c, false));
-	if (l->on_v2 & CGROUP_BIT(CGROUP_UNIFIED)) {
-		if (cgroup_create(&s->cgroup, s->plan.cgroup_path,
-		                  (wanted & l->on_v2) | CGROUP_BIT(CGROUP_UNIFIED), &e) < 0)
-			goto refused;
-	} else if (cgroup_create(&s->cgroup, s->plan.cgroup_path, wanted, &e) < 0) {
-		goto refused;
-	}
-	*ret_wanted = wanted;
-	for (int c = 0; c < CGROUP_MAX; c++)
-		if (wanted & l->available & CGROUP_BIT(c))
-			s->cgroup_hierarchies |= CGROUP_BIT(cgroup_hierarchy_of(c));
-	return 0;
-refused:
-	/* An ordinary user without a delegated cgroup: fine as long as no limit is asked for. */
-	if ((e.sys == EACCES || e.sys == EPERM || e.sys == EROFS) && !s->plan.cgroup_needed)
-		return 0;
-	*err = e;
-	if (e.sys == EACCES || e.sys == EPERM || e.sys == EROFS)
-		return err_hint(err, "limits take root or a delegated cgroup");
-	return -1;
-}
-
-/* The rest, while the new process mounts its root: all of it is in place before it is told so, and
- * it executes nothing of the container's before. */
-static int join_cgroup(struct runtime_sandbox *s, unsigned wanted, struct err *err)
-{
-	unsigned born_into = s->cgroup.fds[CGROUP_UNIFIED] >= 0 ? CGROUP_BIT(CGROUP_UNIFIED) : 0;
-
-	if (wanted) {
-		if (cgroup_create(&s->cgroup, s->plan.cgroup_path, wanted, err) < 0 ||
-		    resources_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0 ||
-		    device_rules_apply(&s->cgroup, &s->spec->linux_.resources, err) < 0)
-			return -1;
-	}
-	return cgroup_send(s->sync_fd, &s->cgroup, s->cgroup.joined & ~born_into, err);
 }
 
 static int join_rdt(struct runtime_sandbox *s, struct err *err)
@@ -308,7 +210,7 @@ static int converse(struct runtime_sandbox *s, struct err *err)
 		if (r == 0)
 			return init_died(s, err);
 		if (r == 'r')
-			return 0;
+			return create_cgroup_delegate(s, err);
 	}
 }
 
@@ -335,7 +237,7 @@ static int create(struct runtime_sandbox *s, struct err *err)
 	    plan_make(&s->plan, s->spec, s->args->id, err) < 0 || make_state_dir(s, err) < 0 ||
 	    make_start_socket(s, err) < 0 || ns_open_all(s, err) < 0 ||
 	    shared_root_make(s, err) < 0 || mount_sources_open(s, err) < 0 ||
-	    prepare_cgroup(s, &wanted, err) < 0)
+	    create_cgroup_prepare(s, &wanted, err) < 0)
 		return -1;
 	r = sync_pair(fds);
 	if (r < 0)
@@ -348,8 +250,9 @@ static int create(struct runtime_sandbox *s, struct err *err)
 	close_fd(&s->listen_fd);
 	if (netdevs_move(s, err) < 0)
 		return -1;
-	if (join_cgroup(s, wanted, err) < 0 || save_config(s, err) < 0 || join_rdt(s, err) < 0 ||
-	    converse(s, err) < 0 || attributes_apply(&s->spec->process, s->pid, err) < 0)
+	if (create_cgroup_join(s, wanted, err) < 0 || save_config(s, err) < 0 ||
+	    join_rdt(s, err) < 0 || converse(s, err) < 0 ||
+	    attributes_apply(&s->spec->process, s->pid, err) < 0)
 		return -1;
 	if (s->spec->linux_.ns[OCI_NS_USER].wanted &&
 	    process_limits(&s->spec->process, s->pid, false, err) < 0)

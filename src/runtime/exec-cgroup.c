@@ -1,6 +1,8 @@
 /* Which cgroups an exec joins: the container's, or directories below it (`exec --cgroup`). */
 #include "runtime/internal.h"
 
+#include <errno.h>
+
 #include "base/xalloc.h"
 
 /* The controllers of "cpu,memory"; 0 with *err. */
@@ -104,5 +106,31 @@ int exec_cgroup(const struct runtime_exec_args *a, const struct runtime_state *s
 		if (replace(ret, st, mask, colon ? colon + 1 : what, err) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+int exec_cgroup_elsewhere(const struct runtime_state *st, int errno_value, struct cgroup *cg,
+                          bool *ret_by_systemd)
+{
+	AUTO_CGROUP other = CGROUP_INIT;
+	AUTO_FREE char *path = NULL;
+
+	if (cg->fds[CGROUP_UNIFIED] < 0)
+		return -1;
+	if (errno_value == EACCES && st->systemd_unit) {
+		close(TAKE_FD(cg->fds[CGROUP_UNIFIED]));
+		*ret_by_systemd = true;
+		return 0;
+	}
+	if (errno_value != EBUSY)
+		return -1;
+	path = scope_cgroup(st->pid, ERR_IGNORE);
+	/* below the container's own, or the first process has been moved out by somebody */
+	if (!path || strncmp(path, st->cgroup_path, strlen(st->cgroup_path)) != 0 ||
+	    cgroup_open(&other, path, CGROUP_BIT(CGROUP_UNIFIED), ERR_IGNORE) < 0 ||
+	    other.fds[CGROUP_UNIFIED] < 0)
+		return -1;
+	close(cg->fds[CGROUP_UNIFIED]);
+	cg->fds[CGROUP_UNIFIED] = TAKE_FD(other.fds[CGROUP_UNIFIED]);
 	return 0;
 }

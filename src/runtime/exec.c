@@ -225,15 +225,20 @@ static int launch(struct exec *e, struct err *err)
 	int fds[2], status, r;
 	ssize_t n;
 	pid_t stage, pid = -1;
+	bool by_systemd = false;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_sys(err, errno, "make a pipe");
 	/* The stage is born in the container's cgroup, and the process inherits it: from within the
 	 * container's namespaces the host's cgroup, which it would come from, cannot be seen. */
 	stage = clone_into(0, e->cgroup.fds[CGROUP_UNIFIED]);
+	if (stage < 0 && exec_cgroup_elsewhere(&e->state, errno, &e->cgroup, &by_systemd) == 0)
+		stage = clone_into(0, e->cgroup.fds[CGROUP_UNIFIED]);
 	if (stage == 0) {
 		close(fds[0]);
-		if (stage_run(e, fds[1], &child_err) == 0)
+		if ((!by_systemd || scope_attach(e->state.systemd_unit, e->state.systemd_user,
+		                                 getpid(), &child_err) == 0) &&
+		    stage_run(e, fds[1], &child_err) == 0)
 			_exit(0);
 		sync_send_err(e->child_sync_fd, &child_err);
 		_exit(1);

@@ -23,6 +23,13 @@ int init_wait_cgroup(struct runtime_sandbox *s, struct err *err)
 	if (cgroup_receive(s->child_sync_fd, err) < 0)
 		return -1;
 	s->cgroup_ready = true;
+	if (s->args->flags & RUNTIME_SYSTEMD && s->scope.unit) {
+		/* only known since systemd has made it */
+		free(s->plan.cgroup_path);
+		s->plan.cgroup_path = scope_cgroup(0, err);
+		if (!s->plan.cgroup_path)
+			return -1;
+	}
 	if (s->plan.new_cgroup_ns && unshare(CLONE_NEWCGROUP) < 0)
 		return err_sys(err, errno, "linux.namespaces: make a cgroup namespace");
 	return 0;

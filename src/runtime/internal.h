@@ -24,6 +24,7 @@
 #include "runtime/lsm.h"
 #include "runtime/plan.h"
 #include "runtime/rdt.h"
+#include "runtime/systemd-scope.h"
 
 struct runtime_sandbox {
 	const struct runtime_create_args *args;
@@ -44,6 +45,7 @@ struct runtime_sandbox {
 	bool made_dir;
 	bool ran_hooks; /* of the caller's side: their ends are owed, too */
 	struct rdt rdt;
+	struct scope scope; /* with the systemd cgroup manager */
 	pid_t pid;
 	int pidfd;
 	int console_fd;
@@ -66,6 +68,11 @@ int sync_receive(int fd, int *ret_fd, struct err *err);
 int sync_expect(int fd, char what, struct err *err);
 /* The same, with at most *n_fds descriptors, which become the caller's; *n_fds: how many. */
 int sync_expect_fds(int fd, char what, int *fds, size_t *n_fds, struct err *err);
+
+/* create-cgroup.c: before the clone, after it, and when the new process is ready. */
+int create_cgroup_prepare(struct runtime_sandbox *s, unsigned *ret_wanted, struct err *err);
+int create_cgroup_join(struct runtime_sandbox *s, unsigned wanted, struct err *err);
+int create_cgroup_delegate(struct runtime_sandbox *s, struct err *err);
 
 /* enter-cgroup.c: both sides of 'c'. The caller opens the doors of `cg` in the hierarchies of
  * `controllers` (sys/cgroup.h) and sends them; the new process, of one thread, goes through. */
@@ -160,6 +167,12 @@ void stage_exec(int stage_fd, char *const *argv, char *const *envp);
 /* exec-cgroup.c: open what args->cgroups names, or the container's own. */
 int exec_cgroup(const struct runtime_exec_args *a, const struct runtime_state *st,
                 struct cgroup *ret, struct err *err);
+/* Where to go when the kernel refused (errno_value) to let a process be born there: to the cgroup
+ * of the container's first process, where the container has handed controllers on to cgroups of its
+ * own, or, for a user who may not write into the scope from outside, wherever systemd puts it. -1:
+ * nowhere. */
+int exec_cgroup_elsewhere(const struct runtime_state *st, int errno_value, struct cgroup *cg,
+                          bool *ret_by_systemd);
 
 /* exec.c: what cannot be executed, refused by its JSON path. */
 int exec_check(const struct oci_process *p, struct err *err);

@@ -33,6 +33,8 @@ enum runtime_create_flags {
 	/* Join every v1 hierarchy, for callers that read figures from them; costs 5 to 15 ms.
 	 * Without it only those that limits need are joined where a v2 hierarchy exists. */
 	RUNTIME_JOIN_ALL = 1u << 5,
+	/* Let systemd make the cgroup, as a scope; linux.cgroupsPath is SLICE:PREFIX:NAME. */
+	RUNTIME_SYSTEMD = 1u << 6,
 	RUNTIME_SAVE_CONFIG = 1u << 4, /* keep the configuration beside state.json, for
 	                                * runtime_exec() without a spec and for `dhow-oci` */
 };
@@ -100,6 +102,8 @@ struct runtime_state {
 	uid_t owner;
 	char *cgroup_path;                   /* NULL: in none of its own */
 	unsigned cgroup_joined, cgroup_made; /* struct cgroup's */
+	char *systemd_unit;                  /* NULL: the cgroup was made without systemd */
+	bool systemd_user;                   /* of the user's systemd */
 	struct rdt rdt;                      /* its Intel RDT class, and what of it is ours */
 	bool has_terminal;
 	bool shares_mounts;  /* its root is a chroot in a mount namespace that is not its own */

@@ -136,6 +136,10 @@ int state_write(const struct runtime_sandbox *s, struct err *err)
 		json_add_u64(obj, "cgroupJoined", s->cgroup.joined);
 		json_add_u64(obj, "cgroupMade", s->cgroup.made);
 	}
+	if (s->scope.unit) {
+		json_add_str(obj, "systemdUnit", s->scope.unit);
+		json_add_bool(obj, "systemdUser", s->scope.user);
+	}
 	if (s->rdt.group) {
 		json_add_str(obj, "rdtGroup", s->rdt.group);
 		json_add_bool(obj, "rdtMade", s->rdt.made);
@@ -194,6 +198,7 @@ void runtime_state_done(struct runtime_state *s)
 	free(s->bundle);
 	free(s->rootfs);
 	free(s->cgroup_path);
+	free(s->systemd_unit);
 	rdt_done(&s->rdt);
 	/* Lists of the specification are freed by a spec that owns them. */
 	oci_spec_init(&holder);
@@ -259,6 +264,8 @@ static int parse_state(const struct json *at, struct runtime_state *s, struct er
 	    get_copy(at, "cgroup", &s->cgroup_path, err) < 0 ||
 	    json_get_u32(at, "cgroupJoined", &joined, err) < 0 ||
 	    json_get_u32(at, "cgroupMade", &made, err) < 0 ||
+	    get_copy(at, "systemdUnit", &s->systemd_unit, err) < 0 ||
+	    json_get_bool(at, "systemdUser", &s->systemd_user, err) < 0 ||
 	    get_copy(at, "rdtGroup", &s->rdt.group, err) < 0 ||
 	    json_get_bool(at, "rdtMade", &s->rdt.made, err) < 0 ||
 	    json_get_bool(at, "rdtMonitored", &s->rdt.monitored, err) < 0 ||

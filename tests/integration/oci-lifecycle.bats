@@ -318,9 +318,8 @@ empty_ps() {
 }
 
 @test "what is not supported is refused by name" {
-    fails 1 oci --systemd-cgroup list
-    says "systemd as cgroup manager is not supported"
-    fails 1 oci --cgroup-manager systemd list
+    fails 1 oci --cgroup-manager openrc list
+    says "is not cgroupfs, systemd or disabled"
     fails 1 oci list --format yaml
     says "yaml"
     fails 1 oci no-such-command

@@ -138,11 +138,21 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+static unsigned cgroup_manager(const struct oci_globals *g)
+{
+	const char *name = g->cgroup_manager   ? g->cgroup_manager
+	                   : g->systemd_cgroup ? "systemd"
+	                                       : "";
+
+	if (strcmp(name, "disabled") == 0)
+		return RUNTIME_NO_CGROUP;
+	return strcmp(name, "systemd") == 0 ? RUNTIME_SYSTEMD : 0;
+}
+
 static struct runtime_create_args create_args(const struct cmd_ctx *ctx,
                                               const struct create_values *v, const char *id,
                                               const struct bundle *b, unsigned flags)
 {
-	const char *manager = ctx->globals.cgroup_manager;
 
 	return (struct runtime_create_args){
 		.id = id,
@@ -154,7 +164,7 @@ static struct runtime_create_args create_args(const struct cmd_ctx *ctx,
 		.console_socket = v->console_socket,
 		.flags = flags | RUNTIME_SAVE_CONFIG | (v->no_pivot ? RUNTIME_NO_PIVOT : 0u) |
 		         (v->no_new_keyring ? RUNTIME_NO_NEW_KEYRING : 0u) |
-		         (manager && strcmp(manager, "disabled") == 0 ? RUNTIME_NO_CGROUP : 0u),
+		         cgroup_manager(&ctx->globals),
 	};
 }
 

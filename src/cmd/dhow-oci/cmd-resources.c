@@ -202,8 +202,8 @@ static void add_linux(struct json_object *root)
 	o = json_add_object(l, "cgroup");
 	json_add_bool(o, "v1", true);
 	json_add_bool(o, "v2", true);
-	json_add_bool(o, "systemd", false);
-	json_add_bool(o, "systemdUser", false);
+	json_add_bool(o, "systemd", true);
+	json_add_bool(o, "systemdUser", true);
 	json_add_bool(o, "rdma", true);
 	o = json_add_object(l, "seccomp");
 	json_add_bool(o, "enabled", true);

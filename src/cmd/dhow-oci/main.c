@@ -20,8 +20,8 @@ static const struct opt global_options[] = {
 	{ "log-format", 0, OPT_STR, G(log_format), "FORMAT", "text or json (default text)", 0, 0 },
 	{ "log-level", 0, OPT_STR, G(log_level), "LEVEL", "error, warn, info or debug (default warn)", 0, 0 },
 	{ "debug", 0, OPT_BOOL, G(debug), NULL, "log what is done", 0, 0 },
-	{ "systemd-cgroup", 0, OPT_BOOL, G(systemd_cgroup), NULL, "refused: systemd as cgroup manager is not supported", 0, 0 },
-	{ "cgroup-manager", 0, OPT_STR, G(cgroup_manager), "MANAGER", "cgroupfs or disabled (default cgroupfs)", 0, 0 },
+	{ "systemd-cgroup", 0, OPT_BOOL, G(systemd_cgroup), NULL, "let systemd make the cgroup (the same as --cgroup-manager systemd)", 0, 0 },
+	{ "cgroup-manager", 0, OPT_STR, G(cgroup_manager), "MANAGER", "cgroupfs, systemd or disabled (default cgroupfs)", 0, 0 },
 	{ "rootless", 0, OPT_STR, G(rootless), "WHEN", "auto, true or false; it is found out by trying", OPT_HIDDEN, 0 },
 	{ "version", 'v', OPT_BOOL, G(version), NULL, "print the version and exit", 0, 0 },
 	OPT_END
@@ -157,18 +157,14 @@ static int check_globals(struct cmd_ctx *ctx)
 {
 	const struct oci_globals *g = &ctx->globals;
 
-	if (g->systemd_cgroup || (g->cgroup_manager && strcmp(g->cgroup_manager, "systemd") == 0)) {
-		err_set(&ctx->err, E_UNSUPPORTED, "systemd as cgroup manager is not supported");
-		return err_hint(&ctx->err, "use the cgroupfs manager");
-	}
 	if (g->rootless && strcmp(g->rootless, "auto") != 0 && strcmp(g->rootless, "true") != 0 &&
 	    strcmp(g->rootless, "false") != 0)
 		return err_set(&ctx->err, E_INVALID,
 		               "option --rootless: '%s' is not auto, true or false", g->rootless);
 	if (g->cgroup_manager && strcmp(g->cgroup_manager, "cgroupfs") != 0 &&
-	    strcmp(g->cgroup_manager, "disabled") != 0)
+	    strcmp(g->cgroup_manager, "systemd") != 0 && strcmp(g->cgroup_manager, "disabled") != 0)
 		return err_set(&ctx->err, E_INVALID,
-		               "option --cgroup-manager: '%s' is neither cgroupfs nor disabled",
+		               "option --cgroup-manager: '%s' is not cgroupfs, systemd or disabled",
 		               g->cgroup_manager);
 	return 0;
 }

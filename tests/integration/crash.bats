@@ -2,6 +2,7 @@
 # kill -9 of every program of ours at random moments; the store and the state are checked after each.
 # DHOW_TEST_FULL=1: 200 kills of each, else 15.
 load ../lib/helpers
+load ../lib/registry
 
 ROUNDS=15
 [ -z "${DHOW_TEST_FULL:-}" ] || ROUNDS=200
@@ -115,7 +116,8 @@ monitor_of() {
 }
 
 @test "kill -9 of dhow pull: good blobs kept, no bad one visible" {
-    start_registry
+    require skopeo
+    serve
     push big:latest debian
     for ((i = 0; i < ROUNDS; i++)); do
         dhow pull -q --tls-verify=false "$REGISTRY/big:latest" >/dev/null 2>&1 3>&- &

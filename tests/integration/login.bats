@@ -1,19 +1,13 @@
 #!/usr/bin/env bats
 # login and logout against a registry that wants a user and a password.
 load ../lib/helpers
+load ../lib/registry
 
 setup_file() {
     common_setup_file
-    require htpasswd
-    start_registry
-    stop_registry
-    # the same registry once more, with a door
+    require htpasswd skopeo
     htpasswd -Bbn ci secret >"$T/htpasswd" 2>/dev/null
-    mkdir -p "$T/registry"
-    printf 'auth: { htpasswd: { realm: test, path: %s } }\n' "$T/htpasswd" >>"$T/registry.yml"
-    docker-registry serve "$T/registry.yml" >"$T/registry.log" 2>&1 3>&- &
-    echo $! >"$T/registry.pid"
-    wait_for 10 curl -sf -u ci:secret "http://$REGISTRY/v2/" -o /dev/null
+    serve --htpasswd "$T/htpasswd"
     fixture busybox
     skopeo copy -q --dest-tls-verify=false --dest-creds ci:secret \
         "oci:$DHOW_FIXTURES/busybox:$(jq -r '.manifests[0].annotations["org.opencontainers.image.ref.name"]' \

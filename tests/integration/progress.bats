@@ -1,11 +1,13 @@
 #!/usr/bin/env bats
 # What a pull shows: on a terminal, elsewhere, quiet, and when it is interrupted.
 load ../lib/helpers
+load ../lib/registry
 
 setup_file() {
     common_setup_file
     require script
-    start_registry
+    require skopeo
+    serve
     push app:1 busybox
     push deb:1 debian
 }

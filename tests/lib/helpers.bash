@@ -236,7 +236,12 @@ start_registry() {
     wait_for 10 curl -sf "http://$REGISTRY/v2/" -o /dev/null
 }
 
+# Also the one of ../lib/registry's `serve`.
 stop_registry() {
+    if [ -e "$T/served.pid" ]; then
+        kill "$(cat "$T/served.pid")" 2>/dev/null || true
+        rm -f "$T/served.pid"
+    fi
     [ -e "$T/registry.pid" ] || return 0
     kill "$(cat "$T/registry.pid")" 2>/dev/null || true
     rm -rf "$T/registry.pid" "$T/registry"

@@ -105,7 +105,7 @@ void cli_print_help(FILE *out);
 extern const struct command
 	cmd_after_exit, cmd_attach, cmd_complete, cmd_completion, cmd_container_exists,
 	cmd_container_inspect, cmd_container_prune, cmd_commit, cmd_cp, cmd_create, cmd_diff, cmd_events, cmd_exec, cmd_export,
-	cmd_history, cmd_image_exists, cmd_image_inspect, cmd_image_diff, cmd_image_files, cmd_image_mount, cmd_image_squash, cmd_image_tree, cmd_image_prune,
+	cmd_history, cmd_image_exists, cmd_image_inspect, cmd_image_diff, cmd_image_files, cmd_image_inventory, cmd_image_mount, cmd_image_squash, cmd_image_tree, cmd_image_prune,
 	cmd_image_unmount, cmd_images, cmd_import,
 	cmd_info, cmd_inspect, cmd_kill, cmd_load, cmd_login, cmd_logout, cmd_logs, cmd_man,
 	cmd_network, cmd_pause, cmd_port, cmd_ps, cmd_pull, cmd_registry, cmd_rename, cmd_restart, cmd_rm, cmd_rmi,

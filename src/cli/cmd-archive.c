@@ -4,11 +4,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "cli/cli-internal.h"
 #include "cli/progress.h"
 #include "image/archive.h"
+
+#define INVENTORY_MAX_BYTES (100u << 20)
 
 struct archive_opts {
 	const char *input;
@@ -16,6 +19,7 @@ struct archive_opts {
 	const char *format;
 	const char *platform;
 	const char *message;
+	const char *for_inventory;
 	bool quiet;
 	struct strv changes;
 };
@@ -23,6 +27,7 @@ struct archive_opts {
 #define A(field) OPT(struct archive_opts, field)
 /* clang-format off */
 static const struct opt save_options[] = {
+	{ "for", 0, OPT_STR, A(for_inventory), "INVENTORY", "leave out the layers that the other side has: the file that 'image inventory' wrote there", 0, COMPLETE_FILE },
 	{ "format", 0, OPT_STR, A(format), "FORMAT", "docker-archive (default), oci-archive or oci-dir", 0, 0 },
 	{ "output", 'o', OPT_STR, A(output), "FILE", "write to FILE, not to standard output", 0, COMPLETE_FILE },
 	{ "quiet", 'q', OPT_BOOL, A(quiet), NULL, "no progress", 0, 0 },
@@ -98,12 +103,23 @@ static int save(struct cmd_ctx *ctx, const struct archive_opts *o, const struct 
 	AUTO_PROGRESS *progress = progress_new("writing", o->quiet || !o->output);
 	struct archive_options options = { .progress = progress_events(progress),
 		                           .cancel = cli_cancelled() };
+	AUTO_INVENTORY inventory = INVENTORY_INIT;
 	struct image_store *store;
 	struct target target;
 	int r;
 
 	if (o->format && archive_format_parse(o->format, &options.format, &ctx->err) < 0)
 		return err_ctx(&ctx->err, "option --format");
+	if (o->for_inventory) {
+		AUTO_FREE char *text = NULL;
+		size_t len;
+
+		if (file_read_at(AT_FDCWD, o->for_inventory, INVENTORY_MAX_BYTES, &text, &len,
+		                 &ctx->err) < 0 ||
+		    inventory_parse(o->for_inventory, text, len, &inventory, &ctx->err) < 0)
+			return err_ctx(&ctx->err, "option --for");
+		options.except = &inventory;
+	}
 	store = cli_images(ctx);
 	if (!store || target_open(ctx, o->output, options.format, &target) < 0)
 		return -1;

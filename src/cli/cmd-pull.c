@@ -6,6 +6,7 @@
 #include "base/xalloc.h"
 #include "cli/cli-internal.h"
 #include "cli/progress.h"
+#include "cli/pull-plan.h"
 #include "engine/options.h"
 #include "hello/image.h"
 #include "image/pull.h"
@@ -20,6 +21,8 @@ struct pull_opts {
 	const char *cert_dir;
 	const char *policy;
 	int64_t retry;
+	bool plan;
+	const char *format;
 };
 
 #define P(field) OPT(struct pull_opts, field)
@@ -28,6 +31,8 @@ static const struct opt options[] = {
 	{ "authfile", 0, OPT_STR, P(authfile), "FILE", "credentials (default $REGISTRY_AUTH_FILE, auth.json, ~/.docker/config.json)", 0, COMPLETE_FILE },
 	{ "cert-dir", 0, OPT_STR, P(cert_dir), "DIR", "client certificates and CAs of the registry", 0, COMPLETE_DIR },
 	{ "creds", 0, OPT_STR, P(creds), "USER:PASSWORD", "credentials of the registry", 0, 0 },
+	{ "format", 0, OPT_STR, P(format), "TEMPLATE", "of --plan: json, or a Go template over one object an image", 0, 0 },
+	{ "plan", 0, OPT_BOOL, P(plan), NULL, "print what would be fetched, after what is here already, and fetch nothing", 0, 0 },
 	{ "platform", 0, OPT_STR, P(platform), "OS/ARCH", "platform to pull (default: this machine's)", 0, 0 },
 	{ "policy", 0, OPT_STR, P(policy), "WHEN", "always (default), missing, newer or never", 0, 0 },
 	{ "quiet", 'q', OPT_BOOL, P(quiet), NULL, "print the image's id only", 0, 0 },
@@ -125,6 +130,11 @@ static int run(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 
 	if (r)
 		return cli_parsed(r);
+	if (o.format && !o.plan)
+		return err_set(&ctx->err, E_INVALID, "option --format needs --plan");
+	if (o.plan && o.policy)
+		return err_set(&ctx->err, E_INVALID,
+		               "options --plan and --policy exclude each other");
 	if (o.policy && pull_policy_parse(o.policy, &pull_options.policy, &ctx->err) < 0)
 		return err_ctx(&ctx->err, "option --policy");
 	if (o.retry < 0 || o.retry > 1000)
@@ -141,11 +151,19 @@ static int run(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 	pull_options.max_retries = (int)o.retry;
 	for (size_t i = 0; i < args.len; i++) {
 		AUTO_PULL_RESULT result = PULL_RESULT_INIT;
+		AUTO_PULL_PLAN plan = PULL_PLAN_INIT;
 
-		if (pull(ctx, store, args.items[i], &pull_options, o.quiet, &result) < 0) {
+		pull_options.plan = o.plan ? &plan : NULL;
+		if (pull(ctx, store, args.items[i], &pull_options, o.quiet || o.plan, &result) <
+		    0) {
 			if (ctx->err.code == E_INTERRUPTED)
 				return -1;
 			cli_report(ctx);
+			continue;
+		}
+		if (o.plan) {
+			if (pull_plan_print(ctx, o.format, &plan, &result) < 0)
+				return -1;
 			continue;
 		}
 		if (!o.quiet)

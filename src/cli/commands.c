@@ -48,6 +48,7 @@ static const struct alias image_aliases[] = {
 	{ "import", NULL, &cmd_import },
 	{ "inspect", NULL, &cmd_image_inspect },
 	{ "load", NULL, &cmd_load },
+	{ "inventory", NULL, &cmd_image_inventory },
 	{ "ls", "list", &cmd_images },
 	{ "mount", NULL, &cmd_image_mount },
 	{ "prune", NULL, &cmd_image_prune },

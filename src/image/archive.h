@@ -7,13 +7,15 @@
  * Everything in an archive is untrusted: member names are never used as paths. */
 #pragma once
 #include "image/image.h"
+#include "image/inventory.h"
 
 enum archive_format { ARCHIVE_DOCKER = 0, ARCHIVE_OCI, ARCHIVE_OCI_DIR };
 int archive_format_parse(const char *s, enum archive_format *ret, struct err *err);
 
 struct archive_options {
-	enum archive_format format; /* save */
-	const char *platform;       /* load: of an index; NULL: this machine's */
+	enum archive_format format;     /* save */
+	const struct inventory *except; /* save: leave out the layers that this has; or NULL */
+	const char *platform;           /* load: of an index; NULL: this machine's */
 	const struct image_progress *progress;
 	const volatile sig_atomic_t *cancel;
 };

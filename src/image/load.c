@@ -101,6 +101,33 @@ static int load_layer(struct loading *l, size_t i, const char *name, const struc
 	return 0;
 }
 
+/* A bundle made by `save --for` leaves out what the other side said it has. All that is missing is
+ * named before anything is imported. name_of: the member of layer i. */
+static int check_complete(const struct loading *l, char *(*name_of)(const void *ctx, size_t i),
+                          const void *ctx, struct err *err)
+{
+	AUTO_BUF missing = STRBUF_INIT;
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->config.n_diff_ids; i++) {
+		AUTO_FREE char *name = name_of(ctx, i);
+
+		if (layer_store_has(l->store->layers, &l->config.diff_ids[i]) ||
+		    archive_source_has(l->src, name))
+			continue;
+		if (n++ < 8)
+			strbuf_addf(&missing, "%s%s", n > 1 ? ", " : "",
+			            digest_format(&l->config.diff_ids[i]).s);
+	}
+	if (n == 0)
+		return 0;
+	err_set(err, E_NOT_FOUND, "%zu layer%s neither in the archive nor here: %s%s", n,
+	        n == 1 ? " of the image is" : "s of the image are", missing.buf,
+	        n > 8 ? ", ..." : "");
+	return err_hint(err, "it was saved for a store that has them: make it again with"
+	                     " 'image inventory' of this one, or without --for");
+}
+
 static int record_one(struct loading *l, const struct digest *manifest, const char *name,
                       struct err *err)
 {
@@ -163,12 +190,19 @@ static int check_platform(const struct loading *l, const struct platform *want, 
 
 /* --- docker-archive: manifest.json --- */
 
+static char *docker_layer_name(const void *ctx, size_t i)
+{
+	return xstrdup(((const struct strv *)ctx)->items[i]);
+}
+
 static int load_docker_layers(struct loading *l, const struct strv *layers, struct err *err)
 {
 	if (layers->len != l->config.n_diff_ids)
 		return err_set(err, E_CORRUPT,
 		               "archive: manifest.json lists %zu layers, the config %zu",
 		               layers->len, l->config.n_diff_ids);
+	if (check_complete(l, docker_layer_name, layers, err) < 0)
+		return -1;
 	l->layer_sizes = xcalloc(layers->len + 1, sizeof(*l->layer_sizes));
 	for (size_t i = 0; i < layers->len; i++)
 		if (load_layer(l, i, layers->items[i], NULL, err) < 0)
@@ -297,6 +331,11 @@ static void find_name(const struct descriptor *d, struct strv *ret)
 		strv_add(ret, name);
 }
 
+static char *oci_layer_name(const void *ctx, size_t i)
+{
+	return blob_name(&((const struct manifest *)ctx)->layers[i].digest);
+}
+
 static int load_oci_image(struct loading *l, const struct descriptor *d,
                           const struct platform *want, struct strv *ret_loaded, struct err *err)
 {
@@ -316,6 +355,8 @@ static int load_oci_image(struct loading *l, const struct descriptor *d,
 		               "archive: the config has %zu layers, the manifest %zu",
 		               l->config.n_diff_ids, m.n_layers);
 	if (lease_content(l, err) < 0)
+		return -1;
+	if (check_complete(l, oci_layer_name, &m, err) < 0)
 		return -1;
 	l->layer_sizes = xcalloc(m.n_layers + 1, sizeof(*l->layer_sizes));
 	for (size_t i = 0; i < m.n_layers; i++) {

@@ -3,6 +3,8 @@
 #include "base/xalloc.h"
 #include "image/fetch-internal.h"
 #include "image/packed-internal.h"
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #define INDEX_DEPTH_MAX 3
 #define PACKED_ROOM     8 /* a layer's tar, and its like again, in terms of its compressed form */
@@ -25,6 +27,12 @@ int pull_policy_parse(const char *s, enum pull_policy *ret, struct err *err)
 		}
 	err_set(err, E_INVALID, "bad pull policy '%.100s'", s);
 	return err_hint(err, "always, missing, newer or never");
+}
+
+void pull_plan_done(struct pull_plan *plan)
+{
+	free(plan->layers);
+	*plan = PULL_PLAN_INIT;
 }
 
 void pull_result_done(struct pull_result *r)
@@ -132,7 +140,7 @@ static int is_unchanged(struct pull *p, struct pull_result *ret, struct err *err
 	int64_t one;
 	int r;
 
-	if (p->options->refetch)
+	if (p->options->refetch || p->options->plan)
 		return 0;
 	if (p->ref.tag && !p->ref.has_digest)
 		r = db_get_i64(p->store->db, &one, err,
@@ -321,6 +329,72 @@ static int get_layers(struct pull *p, size_t *ret_fetched, struct err *err)
 	return fetch_layers(p->store, p->reg, wanted, n, &options, ret_fetched, err);
 }
 
+/* What is left of a download that was begun; all of it when there is none. */
+static uint64_t ingest_left(struct pull *p, const struct descriptor *blob)
+{
+	AUTO_FREE char *name =
+		xasprintf("%s-%s", digest_alg_name(blob->digest.alg), digest_hex(&blob->digest).s);
+	struct stat st;
+
+	if (fstatat(p->store->ingest_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    (uint64_t)st.st_size > blob->size)
+		return blob->size;
+	return blob->size - (uint64_t)st.st_size;
+}
+
+static void fill_plan(struct pull *p, struct pull_plan *plan)
+{
+	for (size_t i = 0; i < p->manifest.n_layers; i++) {
+		const struct descriptor *blob = &p->manifest.layers[i];
+		struct pull_plan_layer l = { .blob = blob->digest,
+			                     .diff_id = p->config.diff_ids[i],
+			                     .size = blob->size,
+			                     .state = PULL_LAYER_FETCH };
+
+		for (size_t k = 0; k < i; k++)
+			if (digest_equal(&l.diff_id, &p->config.diff_ids[k]))
+				l.state = PULL_LAYER_TWICE;
+		if (layer_store_has(p->store->layers, &l.diff_id))
+			l.state = PULL_LAYER_HERE;
+		if (l.state == PULL_LAYER_FETCH) {
+			l.fetch_bytes = ingest_left(p, blob);
+			if (l.fetch_bytes < l.size)
+				l.state = PULL_LAYER_PARTIAL;
+		}
+		plan->total_bytes += l.state == PULL_LAYER_TWICE ? 0 : l.size;
+		plan->fetch_bytes += l.fetch_bytes;
+		VEC_PUSH(plan->layers, plan->n_layers, l);
+	}
+	for (size_t i = 0; i < p->n_documents; i++)
+		plan->document_bytes += p->documents[i].len;
+	plan->platform = p->config.platform;
+}
+
+static int tell_plan(struct pull *p, struct pull_result *ret, struct err *err)
+{
+	struct pull_result local = PULL_RESULT_INIT;
+	int64_t one;
+	int r = db_get_i64(p->store->db, &one, err,
+	                   p->ref.has_digest ? "SELECT 1 FROM image_digest WHERE repo = ?1"
+	                                       " AND digest = ?3 AND ?2 IS NOT NULL"
+	                                     : "SELECT 1 FROM image_name WHERE name = ?2"
+	                                       " AND target = ?3 AND ?1 IS NOT NULL",
+	                   DB_TEXT(p->repo), DB_TEXT(p->name),
+	                   DB_TEXT(digest_format(&p->target).s));
+
+	if (r > 0)
+		r = find_local(p, true, &local, err);
+	pull_result_done(&local);
+	if (r < 0)
+		return -1;
+	fill_plan(p, p->options->plan);
+	ret->id = xstrdup(digest_format(&p->manifest.config.digest).s);
+	ret->name = xstrdup(p->name);
+	ret->digest = p->target;
+	ret->changed = r == 0;
+	return 0;
+}
+
 static int measure_layers(struct pull *p, struct err *err)
 {
 	p->layer_sizes = xcalloc(p->config.n_diff_ids + 1, sizeof(*p->layer_sizes));
@@ -392,8 +466,11 @@ static int pull_from_endpoint(struct pull *p, struct pull_result *ret, struct er
 	r = is_unchanged(p, ret, err);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	if (descend(p, err) < 0 || get_config(p, err) < 0 ||
-	    (p->lease.fd < 0 && lease_begin(p->store, &p->lease, err) < 0))
+	if (descend(p, err) < 0 || get_config(p, err) < 0)
+		return -1;
+	if (p->options->plan)
+		return tell_plan(p, ret, err);
+	if ((p->lease.fd < 0 && lease_begin(p->store, &p->lease, err) < 0))
 		return -1;
 	if (lease_content(p, err) < 0 || make_room(p, err) < 0 ||
 	    get_layers(p, &fetched, err) < 0 || image_cancelled(p->options->cancel, err) < 0 ||

@@ -20,9 +20,36 @@
 enum pull_policy { PULL_MISSING = 0, PULL_ALWAYS, PULL_NEVER, PULL_NEWER };
 int pull_policy_parse(const char *s, enum pull_policy *ret, struct err *err);
 
+/* What a pull would do. */
+enum pull_layer_state {
+	PULL_LAYER_HERE,    /* in the store */
+	PULL_LAYER_PARTIAL, /* begun by an earlier pull: the rest is fetched */
+	PULL_LAYER_FETCH,
+	PULL_LAYER_TWICE, /* the same as one before it */
+};
+struct pull_plan_layer {
+	struct digest blob;
+	struct digest diff_id;
+	uint64_t size; /* compressed */
+	uint64_t fetch_bytes;
+	enum pull_layer_state state;
+};
+struct pull_plan {
+	struct pull_plan_layer *layers; /* bottom first */
+	size_t n_layers;
+	struct platform platform;
+	uint64_t document_bytes; /* manifests and config: fetched for the plan itself */
+	uint64_t total_bytes;    /* of all layers */
+	uint64_t fetch_bytes;    /* of those to fetch */
+};
+#define PULL_PLAN_INIT ((struct pull_plan){ 0 })
+void pull_plan_done(struct pull_plan *plan);
+#define AUTO_PULL_PLAN __attribute__((cleanup(pull_plan_done))) struct pull_plan
+
 struct pull_options {
 	enum pull_policy policy; /* `pull` itself is PULL_ALWAYS */
 	bool refetch;            /* also what is here and seems whole: for repairs */
+	struct pull_plan *plan;  /* not NULL: only look, fill this in and change nothing */
 	const char *platform;    /* NULL: this machine's */
 	int tls_verify;          /* -1 default, 0 off, 1 strict */
 	const char *creds;       /* "USER:PASSWORD", or NULL */

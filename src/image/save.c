@@ -156,6 +156,10 @@ static int put_file(struct saving *s, const struct digest *d, int file, uint64_t
 	*ret_size = (uint64_t)st.st_size;
 	if (!is_new_blob(s, name))
 		return 0;
+	if (s->options->except && inventory_has(s->options->except, diff_id)) {
+		image_report(s->options->progress, IMAGE_STAGE_EXISTS, id.s, 0, *ret_size, NULL);
+		return 0;
+	}
 	entry.size = *ret_size;
 	if (s->tar ? tar_writer_entry(s->tar, &entry, err) < 0
 	           : create_in_dir(s, name, &out, err) < 0)

@@ -12,6 +12,7 @@
 #include "base/xalloc.h"
 #include "image/check-internal.h"
 #include "image/layers-internal.h"
+#include "image/packed-internal.h"
 
 #define READ_BYTES  ((size_t)256 << 10)
 #define STRAY_AGE_S 3600
@@ -239,6 +240,39 @@ static int check_blob(void *ctx, int dir_fd, const char *name, const struct dige
 	return 0;
 }
 
+/* --- compressed forms: a cache, so a bad one just goes --- */
+
+static int check_packed(struct check *k, struct err *err)
+{
+	int fd = openat(k->store->packed_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return err_sys(err, errno, "list 'packed' of the image store");
+	}
+	while (!k->options->quick && (entry = readdir(dir))) {
+		struct digest d, got = { 0 };
+		struct check_finding *f;
+
+		if (digest_parse_hex(entry->d_name, &d, ERR_IGNORE) < 0 ||
+		    hash_blob(dirfd(dir), entry->d_name, &d, &got) == -ENOENT ||
+		    digest_equal(&d, &got))
+			continue;
+		f = check_add(k->report, "packed", digest_format(&d).s, "damaged",
+		              "compressed layer %s is damaged", digest_format(&d).s);
+		if (!k->options->repair)
+			continue;
+		packed_drop(k->store, &d);
+		f->action = "removed";
+		f->note = xstrdup("the layer itself is not concerned");
+	}
+	closedir(dir);
+	return 0;
+}
+
 /* --- the whole --- */
 
 /* Damaged files go out of sight, so that from here on they are missing, for everybody. */
@@ -298,7 +332,8 @@ static int run(struct check *k, struct err *err)
 		                  "restore dhow.db from a backup, or begin with a new root");
 		return 0;
 	}
-	if (check_layers(k, err) < 0 || blob_each(k->store, check_blob, k, err) < 0)
+	if (check_layers(k, err) < 0 || blob_each(k->store, check_blob, k, err) < 0 ||
+	    check_packed(k, err) < 0)
 		return -1;
 	/* should this process die from here on, the next one sweeps */
 	if (k->options->repair && lease_begin(k->store, &lease, err) < 0)

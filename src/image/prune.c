@@ -9,6 +9,7 @@
 #include "base/xalloc.h"
 #include "image/image-internal.h"
 #include "image/mount.h"
+#include "image/packed-internal.h"
 #include "image/usage.h"
 
 struct plan {
@@ -17,6 +18,7 @@ struct plan {
 	struct image_usage usage;
 	uint32_t *images; /* indexes into usage.images, least recently used first */
 	size_t n;
+	uint64_t evict_bytes; /* of compressed forms */
 	int64_t now_ns;
 };
 
@@ -120,6 +122,13 @@ static int make_plan(struct plan *p, struct err *err)
 		return 0;
 	/* what nobody needs goes in any case */
 	left = p->usage.disk_bytes - p->usage.kept_bytes;
+	/* the compressed forms first: nothing needs them */
+	if (left > o->keep_bytes && p->usage.packed_bytes) {
+		uint64_t most = left - o->keep_bytes;
+
+		p->evict_bytes = most < p->usage.packed_bytes ? most : p->usage.packed_bytes;
+		left -= p->evict_bytes;
+	}
 	while (n < p->n && left > o->keep_bytes)
 		left -= take_out(&p->usage, &p->usage.images[p->images[n++]]);
 	p->n = n;
@@ -195,6 +204,10 @@ static bool is_selective(const struct image_prune_options *o)
 static int carry_out(struct plan *p, struct image_removed *ret, struct err *err)
 {
 	if (p->options->dry_run && count_again(p, err) < 0)
+		return -1;
+	if (p->evict_bytes && p->options->dry_run)
+		ret->freed += p->evict_bytes;
+	else if (p->evict_bytes && packed_evict(p->store, p->evict_bytes, &ret->freed, err) < 0)
 		return -1;
 	for (size_t i = 0; i < p->n; i++) {
 		const struct usage_image *image = &p->usage.images[p->images[i]];

@@ -138,9 +138,9 @@ static int put_blob(struct saving *s, const char *text, size_t len, struct diges
 	return is_new_blob(s, name) ? put_text(s, name, text, len, err) : 0;
 }
 
-/* The file `in` (taken), whose bytes have the digest d. */
-static int put_file(struct saving *s, const struct digest *d, int file, uint64_t *ret_size,
-                    struct err *err)
+/* The file `in` (taken), whose bytes have the digest d: a form of the layer diff_id. */
+static int put_file(struct saving *s, const struct digest *d, const struct digest *diff_id,
+                    int file, uint64_t *ret_size, struct err *err)
 {
 	AUTO_FREE char *name = xasprintf("blobs/%s", blob_path(d).s);
 	struct digest_text id = digest_short_text(d);
@@ -175,7 +175,7 @@ static int put_layer(struct saving *s, const struct digest *diff_id, uint64_t *r
 {
 	int in = layer_store_open_tar(s->store->layers, diff_id, err);
 
-	return in < 0 ? -1 : put_file(s, diff_id, in, ret_size, err);
+	return in < 0 ? -1 : put_file(s, diff_id, diff_id, in, ret_size, err);
 }
 
 /* --- an image as it came --- */
@@ -209,7 +209,7 @@ static int put_as_came(struct saving *s, const struct image *image, const struct
 
 		if (in < 0)
 			return is_plain ? -1 : 1;
-		if (put_file(s, d, in, &size, err) < 0)
+		if (put_file(s, d, &image->config.diff_ids[i], in, &size, err) < 0)
 			return -1;
 	}
 	return put_blob(s, text, len, &written, err);

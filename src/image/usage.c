@@ -212,23 +212,25 @@ static int read_kept(struct image_store *store, struct image_usage *usage, struc
 	return 0;
 }
 
-static void read_ingest(struct image_store *store, struct image_usage *usage)
+static uint64_t directory_bytes(int dir_fd)
 {
-	int fd = openat(store->ingest_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
+	uint64_t sum = 0;
 	struct stat st;
 
 	if (!dir) {
 		if (fd >= 0)
 			close(fd);
-		return;
+		return 0;
 	}
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.' &&
 		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			usage->ingest_bytes += (uint64_t)st.st_blocks * 512;
+			sum += (uint64_t)st.st_blocks * 512;
 	closedir(dir);
+	return sum;
 }
 
 int image_usage_read(struct image_store *store, struct image_usage *ret, struct err *err)
@@ -248,10 +250,12 @@ int image_usage_read(struct image_store *store, struct image_usage *ret, struct 
 	db_rollback(store->db); /* it only read */
 	if (r < 0 || read_kept(store, &usage, err) < 0)
 		return -1;
-	read_ingest(store, &usage);
+	usage.ingest_bytes = directory_bytes(store->ingest_fd);
+	usage.packed_bytes = directory_bytes(store->packed_fd);
 	add_up(&usage);
 	usage.held_bytes += usage.registry_bytes;
-	usage.disk_bytes += usage.kept_bytes + usage.ingest_bytes + usage.registry_bytes;
+	usage.disk_bytes +=
+		usage.kept_bytes + usage.ingest_bytes + usage.packed_bytes + usage.registry_bytes;
 	*ret = usage;
 	usage = IMAGE_USAGE_INIT;
 	return 0;

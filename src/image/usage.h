@@ -36,6 +36,7 @@ struct image_usage {
 	uint64_t registry_bytes; /* blobs that only the registry server's repositories need */
 	uint64_t held_bytes;     /* content of images that are in use */
 	uint64_t kept_bytes;     /* content of no image: of broken pulls, kept for a while */
+	uint64_t packed_bytes;   /* compressed forms of layers: a cache */
 	uint64_t ingest_bytes;   /* downloads under way, or broken off */
 };
 #define IMAGE_USAGE_INIT ((struct image_usage){ 0 })

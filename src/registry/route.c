@@ -279,10 +279,23 @@ static int parse_path(const char *path, size_t len, struct route *r, enum route_
 	return parse_repository(&segments, r, fault, err);
 }
 
+/* As proxies may write it, "http://HOST/path" (RFC 9112, 3.2.2): whose host that is does not
+ * matter. */
+static const char *skip_origin(const char *target)
+{
+	size_t scheme = strncasecmp(target, "http://", 7) == 0    ? 7
+	                : strncasecmp(target, "https://", 8) == 0 ? 8
+	                                                          : 0;
+
+	return scheme ? target + scheme + strcspn(target + scheme, "/?#") : target;
+}
+
 int route_parse(const char *target, struct route *ret, enum route_fault *ret_fault, struct err *err)
 {
-	size_t len = strcspn(target, "?#");
+	size_t len;
 
+	target = skip_origin(target);
+	len = strcspn(target, "?#");
 	*ret_fault = ROUTE_FAULT_NONE;
 	if (parse_path(target, len, ret, ret_fault, err) < 0)
 		return -1;

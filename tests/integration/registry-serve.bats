@@ -245,6 +245,48 @@ archive() {
     [ "$status" -eq 0 ] || { echo "$output"; false; }
 }
 
+# The n-th call of a kind ends the server, for n until a push gets through: nothing half made is seen, and what
+# was answered with success is there.
+@test "kill -9 at each step that makes a push durable" {
+    require strace
+    local call n pid most=3
+    [ -z "${DHOW_TEST_FULL:-}" ] || most=20
+    for call in fsync renameat fdatasync; do
+        for n in $(seq "$most"); do
+            head -c 1000 /dev/urandom >"$T/layer"
+            manifest "$T/config" "$T/layer" >"$T/m"
+            serve
+            pid=$(cat "$T/served.pid")
+            strace -f -qq -o /dev/null -e "trace=$call" -e "inject=$call:signal=SIGKILL:when=$n" -p "$pid" 2>"$T/strace.err" 3>&- &
+            wait_for 10 traced "$pid"
+            pushed=no
+            if put_blob step "$T/layer" && put_blob step "$T/config" && put_manifest step "v$n" "$T/m"; then
+                pushed=yes
+            fi >"$T/step.log" 2>&1
+            unserve
+            wait_for 10 ended "$!"
+            serve
+            api "step/blobs/$(sha256 "$T/layer")"
+            [ "$status_code" = 404 ] || cmp "$body" "$T/layer"
+            api "step/manifests/$(sha256 "$T/m")"
+            [ "$status_code" = 404 ] || cmp "$body" "$T/m"
+            [ "$pushed" = no ] || [ "$status_code" = 200 ]
+            # the same again gets through
+            put_blob step "$T/layer"
+            put_blob step "$T/config"
+            put_manifest step "v$n" "$T/m"
+            [ "$pushed" = no ] || break
+        done
+    done
+    unserve
+    ok "$BUILD/dhow" --root "$T/served" --runroot "$T/served-run" store check --repair
+    ok "$BUILD/dhow" --root "$T/served" --runroot "$T/served-run" store check
+}
+
+traced() {
+    [ "$(awk '/TracerPid/ {print $2}' "/proc/$1/status")" != 0 ]
+}
+
 @test "memory stays bounded with many connections" {
     serve --max-connections 128 --quiet
     push_all many

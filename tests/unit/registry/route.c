@@ -54,6 +54,7 @@ START_TEST(every_address)
 	is(ROUTE_UPLOADS, "a", "/v2/a/blobs/uploads/");
 	is(ROUTE_UPLOADS, "a", "/v2/a/blobs/uploads");
 	is(ROUTE_UPLOAD, "a", "/v2/a/blobs/uploads/x");
+	is(ROUTE_BASE, NULL, "http://elsewhere:5000/v2/");
 	is(ROUTE_REFERRERS, "a", "/v2/a/referrers/" SHA256);
 }
 END_TEST

@@ -57,6 +57,7 @@ static const struct alias image_aliases[] = {
 	{ "rm", "remove", &cmd_rmi },
 	{ "save", NULL, &cmd_save },
 	{ "squash", "flatten", &cmd_image_squash },
+	{ "sync", NULL, &cmd_image_sync },
 	{ "tag", NULL, &cmd_tag },
 	{ "tree", NULL, &cmd_image_tree },
 	{ "unmount", "umount", &cmd_image_unmount },
@@ -127,7 +128,7 @@ static const struct command *const system_group_commands[] = {
 	&cmd_inspect, &cmd_events, &cmd_info, &cmd_version, &cmd_completion, NULL
 };
 static const struct command *const management_commands[] = {
-	&cmd_container, &cmd_image, &cmd_network, &cmd_registry, &cmd_store, &cmd_system, &cmd_volume, NULL
+	&cmd_container, &cmd_image, &cmd_manifest, &cmd_network, &cmd_registry, &cmd_store, &cmd_system, &cmd_volume, NULL
 };
 static const struct command *const hidden_commands[] = {
 	&cmd_after_exit, &cmd_complete, &cmd_man, NULL

@@ -133,22 +133,31 @@ static void on_sent(void *ctx, uint64_t bytes)
 	report(j, IMAGE_STAGE_DOWNLOAD, bytes, NULL);
 }
 
-/* The layer's tar, from where it is unpacked or by inflating; verified. */
+int source_open_plain(struct image_source *s, const struct copy_layer_ref *layer,
+                      struct reader **ret, struct err *err)
+{
+	AUTO_FREE char *what = xasprintf("layer %s", digest_format(&layer->blob->digest).s);
+	struct reader *reader;
+
+	if (s->ops->open_plain)
+		return s->ops->open_plain(s, layer, ret, err);
+	if (s->ops->open(s, layer->blob, 0, &reader, err) < 0)
+		return -1;
+	*ret = reader_inflate(reader_verify(reader, &layer->blob->digest, what));
+	return 0;
+}
+
+/* The layer's tar, verified. */
 static int open_plain(struct job *j, struct reader **ret, struct err *err)
 {
 	struct image_source *s = j->c->source;
 	struct copy_layer *l = j->layer;
+	struct copy_layer_ref ref = { .blob = l->have, .diff_id = &l->diff_id };
 	AUTO_FREE char *what = xasprintf("layer %s", digest_format(&l->have->digest).s);
 	struct reader *reader;
 
-	if (s->ops->open_plain) {
-		if (s->ops->open_plain(s, &l->diff_id, 0, &reader, err) < 0)
-			return -1;
-	} else {
-		if (s->ops->open(s, l->have, 0, &reader, err) < 0)
-			return -1;
-		reader = reader_inflate(reader_verify(reader, &l->have->digest, what));
-	}
+	if (source_open_plain(s, &ref, &reader, err) < 0)
+		return -1;
 	*ret = reader_verify(reader, &l->diff_id, what);
 	return 0;
 }

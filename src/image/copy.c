@@ -6,25 +6,27 @@
 
 /* --- both ends --- */
 
-static int open_source(struct copy *c, const struct image_location *from, struct err *err)
+int image_source_open(struct image_store *store, const struct image_location *at,
+                      const struct copy_options *options, const atomic_bool *stop,
+                      struct image_source **ret, struct err *err)
 {
-	struct transport_args a = { .store = c->store,
-		                    .at = from,
-		                    .side = &c->options->source,
-		                    .options = c->options,
-		                    .stop = &c->stop };
+	struct transport_args a = {
+		.store = store, .at = at, .side = &options->source, .options = options, .stop = stop
+	};
 
-	switch (from->transport) {
+	switch (at->transport) {
 	case TRANSPORT_STORE:
-		return source_store_open(&a, &c->source, err);
+		return source_store_open(&a, ret, err);
+	case TRANSPORT_LIST:
+		return source_list_open(&a, ret, err);
 	case TRANSPORT_DOCKER:
-		return source_registry_open(&a, &c->source, err);
+		return source_registry_open(&a, ret, err);
 	case TRANSPORT_OCI:
 	case TRANSPORT_OCI_ARCHIVE:
 	case TRANSPORT_DOCKER_ARCHIVE:
-		return source_archive_open(&a, &c->source, err);
+		return source_archive_open(&a, ret, err);
 	case TRANSPORT_DIR:
-		return source_dir_open(&a, &c->source, err);
+		return source_dir_open(&a, ret, err);
 	}
 	return err_set(err, E_INTERNAL, "no such transport");
 }
@@ -41,6 +43,8 @@ static int open_dest(struct copy *c, const struct image_location *to, struct err
 	switch (to->transport) {
 	case TRANSPORT_STORE:
 		return dest_store_open(&a, &c->dest, err);
+	case TRANSPORT_LIST:
+		break;
 	case TRANSPORT_DOCKER:
 		return dest_registry_open(&a, &c->dest, err);
 	case TRANSPORT_OCI:
@@ -205,7 +209,8 @@ int image_copy(struct image_store *store, const struct image_location *from,
 	             : from->path ? from->path
 	                          : "",
 	             0, 0, NULL);
-	if (open_source(&c, from, err) == 0 && open_dest(&c, to, err) == 0 &&
+	if (image_source_open(store, from, options, &c.stop, &c.source, err) == 0 &&
+	    open_dest(&c, to, err) == 0 &&
 	    c.source->ops->document(c.source, NULL, &doc, err) == 0 &&
 	    copy_document(&c, &doc, true, 0, err) == 0 &&
 	    image_cancelled(options->cancel, err) == 0 && c.dest->ops->commit(c.dest, err) == 0)
@@ -217,5 +222,22 @@ int image_copy(struct image_store *store, const struct image_location *from,
 		return -1;
 	*ret = c.result;
 	ret->digest = doc.digest;
+	return 0;
+}
+
+int image_raw_manifest(struct image_store *store, const struct image_location *at,
+                       const struct copy_side *side, const volatile sig_atomic_t *cancel,
+                       char **ret_text, struct digest *ret_digest, struct err *err)
+{
+	struct copy_options options = { .source = *side, .cancel = cancel };
+	AUTO_SOURCE *source = NULL;
+	AUTO_DOCUMENT doc = { 0 };
+	atomic_bool stop = false;
+
+	if (image_source_open(store, at, &options, &stop, &source, err) < 0 ||
+	    source->ops->document(source, NULL, &doc, err) < 0)
+		return -1;
+	*ret_text = TAKE_PTR(doc.text);
+	*ret_digest = doc.digest;
 	return 0;
 }

@@ -26,6 +26,7 @@ enum transport {
 	TRANSPORT_OCI_ARCHIVE,
 	TRANSPORT_DOCKER_ARCHIVE,
 	TRANSPORT_DIR,
+	TRANSPORT_LIST, /* of the store (image/lists.h), as a source; it has no text */
 };
 struct image_location {
 	enum transport transport;
@@ -81,3 +82,11 @@ struct copy_result {
 int image_copy(struct image_store *store, const struct image_location *from,
                const struct image_location *to, const struct copy_options *options,
                struct copy_result *ret, struct err *err);
+
+/* The manifest or index that the location names, as it is. Caller frees. */
+int image_raw_manifest(struct image_store *store, const struct image_location *at,
+                       const struct copy_side *side, const volatile sig_atomic_t *cancel,
+                       char **ret_text, struct digest *ret_digest, struct err *err);
+/* Every tag that the repository has at its registry. */
+int image_registry_tags(const char *repo, const struct copy_side *side,
+                        const volatile sig_atomic_t *cancel, struct strv *ret, struct err *err);

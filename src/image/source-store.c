@@ -117,10 +117,10 @@ static int open_tar(struct store_source *s, const struct digest *diff_id, uint64
 	return 0;
 }
 
-static int store_open_plain(struct image_source *base, const struct digest *diff_id,
-                            uint64_t offset, struct reader **ret, struct err *err)
+static int store_open_plain(struct image_source *base, const struct copy_layer_ref *layer,
+                            struct reader **ret, struct err *err)
 {
-	return open_tar((struct store_source *)base, diff_id, offset, ret, err);
+	return open_tar((struct store_source *)base, layer->diff_id, 0, ret, err);
 }
 
 static int store_open(struct image_source *base, const struct descriptor *d, uint64_t offset,

@@ -94,6 +94,8 @@ static const char *const schema[] = {
 	" compression TEXT NOT NULL, recipe TEXT NOT NULL, used_ns INTEGER NOT NULL)"
 	" WITHOUT ROWID;"
 	"CREATE INDEX layer_packed_layer ON layer_packed(layer);",
+	/* indexes under construction (image/lists.h) */
+	"CREATE TABLE image_list(name TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;",
 };
 
 static int open_dir(int dir_fd, const char *name, int *ret_fd, struct err *err)

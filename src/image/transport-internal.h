@@ -22,6 +22,11 @@ void document_done(struct document *d);
 #define AUTO_DOCUMENT __attribute__((cleanup(document_done))) struct document
 
 struct image_source;
+/* A layer of an image, by both its digests. */
+struct copy_layer_ref {
+	const struct descriptor *blob;
+	const struct digest *diff_id;
+};
 struct image_source_ops {
 	/* The document that the source names (d NULL), or one below it. Verified. */
 	int (*document)(struct image_source *s, const struct digest *d, struct document *ret,
@@ -33,7 +38,7 @@ struct image_source_ops {
 	/* For sources that have layers unpacked, else NULL: whether the bytes themselves are here;
 	 * the layer's plain tar; and the digest of a compressed form that was made of it before. */
 	bool (*has)(struct image_source *s, const struct digest *d);
-	int (*open_plain)(struct image_source *s, const struct digest *diff_id, uint64_t offset,
+	int (*open_plain)(struct image_source *s, const struct copy_layer_ref *layer,
 	                  struct reader **ret, struct err *err);
 	int (*known)(struct image_source *s, const struct digest *diff_id, const char *recipe,
 	             struct packed *ret, struct err *err);
@@ -103,6 +108,13 @@ struct transport_args {
 	const atomic_bool *stop;
 	const struct image_source *source; /* for destinations: where from */
 };
+/* A layer's plain tar, from where it is unpacked or by inflating; not verified against diff_id. */
+int source_open_plain(struct image_source *s, const struct copy_layer_ref *layer,
+                      struct reader **ret, struct err *err);
+int image_source_open(struct image_store *store, const struct image_location *at,
+                      const struct copy_options *options, const atomic_bool *stop,
+                      struct image_source **ret, struct err *err);
+int source_list_open(const struct transport_args *a, struct image_source **ret, struct err *err);
 int source_store_open(const struct transport_args *a, struct image_source **ret, struct err *err);
 int source_registry_open(const struct transport_args *a, struct image_source **ret,
                          struct err *err);

@@ -1,0 +1,9 @@
+/* Between lists.c and the source that pushes them. */
+#pragma once
+#include "image/lists.h"
+#include "image/transport-internal.h"
+
+/* Caller puts it. */
+int list_read(struct image_store *store, const char *name, struct json_object **ret,
+              struct err *err);
+struct json_object *list_to_index(struct json_object *obj);

@@ -267,6 +267,15 @@ int affinity_apply(const char *list, const char *what, pid_t pid, struct err *er
 	                          : -1;
 }
 
+void affinity_reset(pid_t pid)
+{
+	unsigned long bits[NUMBER_LIST_WORDS];
+
+	memset(bits, 0xff, sizeof(bits));
+	/* Where it is not permitted, the caller's stays: no reason to fail. */
+	(void)syscall(SYS_sched_setaffinity, pid, sizeof(bits), bits);
+}
+
 static int memory_policy_parse(const struct oci_memory_policy *m, unsigned *ret_mode,
                                unsigned long nodes[NUMBER_LIST_WORDS], struct err *err)
 {

@@ -14,6 +14,9 @@ int memory_policy_check(const struct oci_memory_policy *m, struct err *err);
 int attributes_apply(const struct oci_process *p, pid_t pid, struct err *err);
 /* execCPUAffinity. list: NULL or empty changes nothing; pid 0: this process. */
 int affinity_apply(const char *list, const char *what, pid_t pid, struct err *err);
+/* All CPUs that the cpuset has, whatever the caller is restricted to, as the other runtimes do: a
+ * service manager's choice for the engine is none for its containers. */
+void affinity_reset(pid_t pid);
 /* Of this process, and of what it executes. */
 int memory_policy_apply(const struct oci_memory_policy *m, struct err *err);
 

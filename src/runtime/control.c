@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -30,6 +31,30 @@ static int wrong_state(const struct runtime_state *st, const char *verb, struct 
 	               runtime_status_name(st->status));
 }
 
+/* containerd looks for exactly "container not running". */
+static int not_running(const char *id, struct err *err)
+{
+	return err_set(err, E_STATE, "container not running: '%s'", id);
+}
+
+/* Without a pid namespace of its own the end of its first process is not that of the others: a
+ * SIGKILL is meant for all. */
+static bool reaches_all(const struct runtime_state *st, const struct cgroup *cg, int signal)
+{
+	return signal == SIGKILL && !(st->namespaces & CLONE_NEWPID) && cg->joined;
+}
+
+static bool has_processes(struct cgroup *cg)
+{
+	pid_t *pids = NULL;
+	size_t n = 0;
+
+	if (cgroup_pids(cg, &pids, &n, ERR_IGNORE) < 0)
+		n = 0;
+	free(pids);
+	return n > 0;
+}
+
 int runtime_kill(int state_root_fd, const char *id, int signal, unsigned flags, struct err *err)
 {
 	AUTO_STATE st = { 0 };
@@ -41,13 +66,13 @@ int runtime_kill(int state_root_fd, const char *id, int signal, unsigned flags, 
 		return -1;
 	if (flags & RUNTIME_KILL_ALL && cg.joined)
 		return cgroup_kill_all(&cg, signal, err);
+	if (reaches_all(&st, &cg, signal) && (st.status != RUNTIME_STOPPED || has_processes(&cg)))
+		return cgroup_kill_all(&cg, signal, err);
 	if (st.status == RUNTIME_STOPPED)
-		return flags & RUNTIME_KILL_ALL
-		               ? 0
-		               : err_set(err, E_STATE, "container '%s' not running", id);
+		return flags & RUNTIME_KILL_ALL ? 0 : not_running(id, err);
 	pidfd = pidfd_open_exact(st.pid, st.start_ticks);
 	if (pidfd < 0)
-		return err_set(err, E_STATE, "container '%s' not running", id);
+		return not_running(id, err);
 	r = pidfd_signal(pidfd, signal);
 	if (r < 0)
 		return err_sys(err, -r, "send signal %d to container '%s'", signal, id);

@@ -251,8 +251,10 @@ static int create(struct runtime_sandbox *s, struct err *err)
 	if (netdevs_move(s, err) < 0)
 		return -1;
 	if (create_cgroup_join(s, wanted, err) < 0 || save_config(s, err) < 0 ||
-	    join_rdt(s, err) < 0 || converse(s, err) < 0 ||
-	    attributes_apply(&s->spec->process, s->pid, err) < 0)
+	    join_rdt(s, err) < 0 || converse(s, err) < 0)
+		return -1;
+	affinity_reset(s->pid);
+	if (attributes_apply(&s->spec->process, s->pid, err) < 0)
 		return -1;
 	if (s->spec->linux_.ns[OCI_NS_USER].wanted &&
 	    process_limits(&s->spec->process, s->pid, false, err) < 0)

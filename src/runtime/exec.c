@@ -140,6 +140,8 @@ static int child_run(struct exec *e, struct err *err)
 	if (cgroup_receive(e->child_sync_fd, err) < 0)
 		return -1;
 	/* After the cgroup: entering a cpuset resets it. */
+	if (!e->args->process->exec_cpu_initial && !e->args->process->exec_cpu_final)
+		affinity_reset(0);
 	if (affinity_apply(e->args->process->exec_cpu_final, "process.execCPUAffinity.final", 0,
 	                   err) < 0)
 		return -1;

@@ -103,6 +103,13 @@ count_fds() {
     says "unknown controller ''"
 }
 
+@test "exec: the process file may be a pipe; a terminal's output has plain lines" {
+    container f5b
+    ok oci exec -p <(printf '{"args":["echo","piped"],"cwd":"/","env":["PATH=/bin"]}') f5b
+    [ "$output" = piped ]
+    [ "$(oci exec -t f5b echo line </dev/null | od -c | head -n 1)" = "$(echo line | od -c | head -n 1)" ]
+}
+
 @test "exec --user takes numbers only" {
     container f6
     for bad in 1abc '' : -1 4294967296 4294967295 1: :1 1:x 1:2:3 ' 1' +1 0x1; do

@@ -177,6 +177,16 @@ empty_ps() {
     wait_for 5 empty_ps c9
 }
 
+@test "KILL without a pid namespace of its own is for every process" {
+    container c9b 'del(.linux.namespaces[] | select(.type == "pid"))'
+    oci exec -d c9b sleep 1000 </dev/null >/dev/null 2>&1
+    [ "$(oci ps -f json c9b | jq length)" -eq 2 ]
+    oci kill c9b KILL
+    wait_for 5 empty_ps c9b
+    fails 1 oci kill c9b KILL
+    says "container not running"
+}
+
 @test "signals by name and number, and not by nonsense" {
     bundle
     cmd sh -c 'trap "exit 42" TERM; while :; do sleep 0.02; done'

@@ -73,6 +73,16 @@ pid_of() {
     says "set CPUs 4000"
 }
 
+@test "a restriction of the caller's CPUs is none of the container" {
+    [ "$(nproc)" -ge 2 ] || skip "needs two CPUs"
+    bundle
+    cmd sleep 1000
+    all=$(sed -n 's/Cpus_allowed_list:\t//p' /proc/self/status)
+    (taskset -pc 0 $BASHPID >/dev/null && oci run -d p4b </dev/null >/dev/null 2>&1)
+    [ "$(sed -n 's/Cpus_allowed_list:\t//p' "/proc/$(pid_of p4b)/status")" = "$all" ]
+    [ "$(taskset -pc 0 $BASHPID >/dev/null && oci exec p4b sed -n 's/Cpus_allowed_list:\t//p' /proc/self/status)" = "$all" ]
+}
+
 @test "memory policy, for run and exec" {
     [ -e /proc/self/numa_maps ] || skip "needs a kernel with NUMA"
     bundle '.linux.memoryPolicy = {"mode":"MPOL_BIND","nodes":"0","flags":["MPOL_F_STATIC_NODES"]}'

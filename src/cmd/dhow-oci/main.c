@@ -102,9 +102,15 @@ int oci_write_pid(const char *path, pid_t pid, struct err *err)
 
 int oci_read_file(const char *path, char **ret, size_t *ret_len, struct err *err)
 {
+	AUTO_FD fd = -1;
+
 	if (strcmp(path, "-") == 0)
 		return fd_read_all(0, 16u << 20, ret, ret_len, err);
-	return file_read_at(AT_FDCWD, path, 16u << 20, ret, ret_len, err);
+	/* Shells hand over what a program prints as a pipe: <(...) */
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "open '%s'", path);
+	return fd_read_all(fd, 16u << 20, ret, ret_len, err);
 }
 
 int oci_print_steps(struct json_object *steps, const char *id, const char *format, struct err *err)

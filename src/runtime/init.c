@@ -7,6 +7,7 @@
 #include <linux/keyctl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -212,6 +213,21 @@ static int build_root(struct runtime_sandbox *s, int *ret_slave, struct err *err
 	return init_hide_paths(s, err);
 }
 
+static void quit(int signal)
+{
+	_exit(128 + signal);
+}
+
+/* The first process of a pid namespace is deaf to signals that it does not handle: until it
+ * executes something, which takes the handlers away, it ends as a program would. */
+static void end_by_signals(void)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		(void)signal(signals[i], quit);
+}
+
 /* Block until somebody starts the container. Returns the descriptor that reports errors and, by
  * closing at execve, success. */
 static int wait_start(struct runtime_sandbox *s, struct err *err)
@@ -225,6 +241,7 @@ static int wait_start(struct runtime_sandbox *s, struct err *err)
 	if (sync_expect(s->child_sync_fd, 'd', err) < 0)
 		return -1;
 	close(TAKE_FD(s->child_sync_fd));
+	end_by_signals();
 	for (;;) {
 		int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 

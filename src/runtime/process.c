@@ -176,11 +176,35 @@ static int enter_cwd(const char *cwd, struct err *err)
 	return 0;
 }
 
+/* Of a name that is given twice the last one counts; most programs would take the first. */
+static void drop_repeated(struct strv *env)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < env->len; i++) {
+		size_t len = strcspn(env->items[i], "="), j = i + 1;
+
+		while (j < env->len && (strncmp(env->items[i], env->items[j], len) != 0 ||
+		                        env->items[j][len] != '='))
+			j++;
+		if (j < env->len)
+			free(env->items[i]);
+		else
+			env->items[kept++] = env->items[i];
+	}
+	env->len = kept;
+	if (env->items)
+		env->items[kept] = NULL;
+}
+
 static void add_default_env(struct process_context *c)
 {
 	struct strv *env = (struct strv *)&c->process->env;
+	const char *given;
 
-	if (!strv_get_env(env, "HOME")) {
+	drop_repeated(env);
+	given = strv_get_env(env, "HOME");
+	if (!given || !*given) {
 		AUTO_FREE char *home = NULL;
 		AUTO_FREE char *text = NULL;
 		size_t len = 0;

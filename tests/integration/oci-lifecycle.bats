@@ -86,6 +86,24 @@ empty_ps() {
     says "nothing to start"
 }
 
+@test "a created container can be ended by a signal" {
+    bundle
+    cmd sleep 1000
+    oci create c4d </dev/null >/dev/null 2>&1
+    oci kill c4d TERM
+    wait_for 5 oci_is c4d stopped
+    oci create c4e </dev/null >/dev/null 2>&1
+    oci start c4e
+    # and what it executes has no handlers of ours
+    [ "$(sed -n 's/SigCgt:\t//p' "/proc/$(oci state c4e | jq .pid)/status")" = 0000000000000000 ]
+}
+
+@test "list of a root that is not there fails" {
+    fails 1 "$BUILD/dhow-oci" --root "$T/nowhere" list
+    says "nowhere"
+    [ ! -e "$T/nowhere" ]
+}
+
 @test "one of many starters wins" {
     bundle
     cmd sleep 1000

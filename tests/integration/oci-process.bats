@@ -113,6 +113,22 @@ pid_of() {
     [ "$(uname -m)" != x86_64 ] || says i686
 }
 
+@test "environment: the last of a name counts, and an empty HOME is filled" {
+    bundle '.process.env = ["PATH=/bin","A=1","B=2","A=3","HOME="]'
+    run script 'env | grep -E "^(A|B|HOME)=" | sort; env | grep -c ^A='
+    [ "$output" = $'A=3\nB=2\nHOME=/root\n1' ]
+}
+
+@test "ambient capabilities: a warning for what cannot be, and exec --cap" {
+    bundle '.process.capabilities.inheritable = ["CAP_KILL"] | .process.capabilities.ambient = ["CAP_KILL","CAP_CHOWN"]'
+    run script 'grep CapAmb /proc/self/status'
+    says "can't raise ambient capability CAP_CHOWN"
+    says 0000000000000020
+    container p6c '.process.capabilities.inheritable = ["CAP_SYS_CHROOT"] | .process.capabilities.bounding += ["CAP_SYS_CHROOT"]'
+    ok oci exec --cap CAP_SYS_CHROOT p6c grep CapAmb /proc/self/status
+    says 0000000000040000
+}
+
 @test "labels are refused where no security module reads them" {
     [ ! -e /sys/module/apparmor/parameters/enabled ] && [ ! -e /sys/fs/selinux/enforce ] ||
         skip "needs a host without AppArmor and SELinux"

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -108,6 +109,9 @@ int cmd_list(struct cmd_ctx *ctx, const struct command *self, int argc, char **a
 
 	if (r)
 		return r < 0 ? -1 : 0;
+	/* Somebody else's, or misspelt: an empty answer would hide it. */
+	if (ctx->globals.root && access(ctx->globals.root, F_OK) < 0)
+		return err_sys(&ctx->err, errno, "open the state root '%s'", ctx->globals.root);
 	if (check_format(v.format, &ctx->err) < 0 || oci_root(ctx) < 0 ||
 	    runtime_list(ctx->root_fd, &ids, &ctx->err) < 0)
 		return -1;

@@ -74,6 +74,12 @@ static void warn_caps(const struct oci_spec *spec)
 	uint64_t asked = c->bounding | c->effective | c->permitted | c->inheritable | c->ambient;
 	uint64_t missing;
 
+	missing = c->ambient & ~(c->inheritable & c->permitted);
+	for (int i = 0; missing >> i; i++)
+		if (missing >> i & 1)
+			log_warn("process.capabilities.ambient: can't raise ambient capability %s: "
+			         "it is not among the inheritable and the permitted ones",
+			         oci_cap_name(i));
 	/* In a user namespace of its own all are there; and who may make containers at all has
 	 * those of docker's default. */
 	if (!(asked & ~(uint64_t)OCI_CAPS_DEFAULT) || spec->linux_.ns[OCI_NS_USER].wanted)

@@ -115,6 +115,8 @@ static int apply_options(const struct exec_values *v, const struct strv *args,
 		p->caps.bounding |= 1ull << cap;
 		p->caps.effective |= 1ull << cap;
 		p->caps.permitted |= 1ull << cap;
+		/* As runc: what the container lets programs inherit is inherited by this one. */
+		p->caps.ambient |= p->caps.inheritable & 1ull << cap;
 	}
 	return 0;
 }

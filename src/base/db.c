@@ -53,6 +53,13 @@ static int db_error(struct db *db, struct err *err, const char *what)
 	int extended = sqlite3_extended_errcode(db->conn);
 	enum err_code code = code_of(extended);
 
+	int os = (extended & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(db->conn) : 0;
+
+	/* "disk I/O error" alone does not say that the disk is full */
+	if (os) {
+		err_sys(err, os, "database '%s': %s: %s", db->name, what, sqlite3_errmsg(db->conn));
+		return -1;
+	}
 	err_set(err, code, "database '%s': %s: %s", db->name, what, sqlite3_errmsg(db->conn));
 	if (code == E_BUSY && (extended & 0xff) != SQLITE_CONSTRAINT)
 		err_hint(err, "another dhow process holds it; try again");

@@ -182,7 +182,8 @@ int image_make(struct image_store *store, const struct image_make *make, char **
 		r = record(&k, ret_id, err);
 	}
 	free(k.sizes);
-	lease_end(store, &k.lease, false);
+	/* what a failure leaves is kept a while, as everywhere, and then swept */
+	lease_end(store, &k.lease, r < 0);
 	if ((r < 0 || !k.has_layer) && k.layer.is_new)
 		content_collect(store, &(struct content){ CONTENT_LAYER, k.layer.diff_id }, 1, NULL,
 		                ERR_IGNORE);

@@ -271,7 +271,7 @@ END
     ! grep -F " $T" /proc/self/mountinfo
     bundle '.process.selinuxLabel = "label" | .linux.mountLabel = "label"'
     fails 1 script true
-    says "not supported"
+    says "SELinux is not active"
 }
 
 @test "CVE-2026-30892: a user is a number, whole" {

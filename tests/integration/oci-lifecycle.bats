@@ -327,7 +327,7 @@ empty_ps() {
     says "remount '/proc'"
     bundle '.vm = {}'
     fails 1 oci run x3
-    says "vm is not supported"
+    says "vm: 'kernel' is missing"
     bundle '.root.path = "nowhere"'
     fails 1 oci run x3
     says "nowhere"

@@ -3,9 +3,9 @@
  * The root may be hostile: any component may be a symbolic link that points anywhere, and may be
  * exchanged at any moment. Everything here resolves with openat2(RESOLVE_IN_ROOT |
  * RESOLVE_NO_MAGICLINKS), so that "/" and ".." stay inside root_fd, and works on descriptors from
- * there on. There is no fallback to path strings: where openat2 is not to be had (a seccomp filter),
- * rootfs-walk.c does the same on descriptors, one component after the other. Leaf tier: results are >= 0 or -errno.
- * Every descriptor is close-on-exec. */
+ * there on. There is no fallback to path strings: where openat2 is not to be had (a seccomp
+ * filter), rootfs-walk.c does the same on descriptors, one component after the other. Leaf tier:
+ * results are >= 0 or -errno. Every descriptor is close-on-exec. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

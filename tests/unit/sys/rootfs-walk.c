@@ -14,15 +14,16 @@
 
 static char dir[] = "/tmp/dhow-unit-XXXXXX";
 
-/* Files, directories, and links of every kind: into them, out of the root, into nothing, in circles. */
+/* Files, directories, and links of every kind: into them, out of the root, into nothing, in
+ * circles. */
 static int make_tree(void)
 {
 	static const char *const links[][2] = {
-		{ "a/b", "to-dir" },      { "/a/b", "to-abs" },     { "../../../../etc", "out" },
+		{ "a/b", "to-dir" },       { "/a/b", "to-abs" },      { "../../../../etc", "out" },
 		{ "/etc/passwd", "host" }, { "nowhere", "dangling" }, { "circle2", "circle1" },
-		{ "circle1", "circle2" }, { "a/file", "to-file" },  { "/", "to-root" },
-		{ "..", "a/up" },         { "../../..", "a/b/far" }, { "to-dir/../file", "chain" },
-		{ "/dangling/x", "deep" }, { ".", "a/self" },        { "file/", "a/slash" },
+		{ "circle1", "circle2" },  { "a/file", "to-file" },   { "/", "to-root" },
+		{ "..", "a/up" },          { "../../..", "a/b/far" }, { "to-dir/../file", "chain" },
+		{ "/dangling/x", "deep" }, { ".", "a/self" },         { "file/", "a/slash" },
 	};
 	int fd;
 
@@ -49,7 +50,8 @@ static int by_kernel(int root, const char *path, uint64_t flags, uint64_t mode, 
 
 static void compare(int root, const char *path, uint64_t flags, uint64_t resolve)
 {
-	int a = by_kernel(root, path, flags, 0, resolve), b = rootfs_walk(root, path, flags, 0, resolve);
+	int a = by_kernel(root, path, flags, 0, resolve),
+	    b = rootfs_walk(root, path, flags, 0, resolve);
 	struct stat x, y;
 
 	ck_assert_msg((a < 0) == (b < 0) && (a >= 0 || a == b),
@@ -70,9 +72,9 @@ static void compare(int root, const char *path, uint64_t flags, uint64_t resolve
 START_TEST(walks_as_the_kernel_does)
 {
 	static const char *const parts[] = {
-		"a",    "b",      "c",       "file",    "to-dir",  "to-abs", "out",     "host",
-		"..",   ".",      "dangling", "circle1", "to-file", "up",     "far",     "chain",
-		"deep", "self",   "to-root", "slash",   "etc",     "no-such", "",       "a/b",
+		"a",    "b",    "c",        "file",    "to-dir",  "to-abs",  "out", "host",
+		"..",   ".",    "dangling", "circle1", "to-file", "up",      "far", "chain",
+		"deep", "self", "to-root",  "slash",   "etc",     "no-such", "",    "a/b",
 	};
 	static const uint64_t flags[] = {
 		O_PATH,
@@ -120,8 +122,9 @@ START_TEST(makes_files_where_the_kernel_does)
 	ck_assert_int_ge(fd, 0); /* at the link's target, inside */
 	close(fd);
 	ck_assert_int_eq(faccessat(root, "nowhere", F_OK, 0), 0);
-	ck_assert_int_eq(rootfs_walk(root, "chain", O_WRONLY | O_CREAT | O_EXCL, 0600, RESOLVE_IN_ROOT),
-	                 -EEXIST);
+	ck_assert_int_eq(
+		rootfs_walk(root, "chain", O_WRONLY | O_CREAT | O_EXCL, 0600, RESOLVE_IN_ROOT),
+		-EEXIST);
 	ck_assert_int_eq(rootfs_walk(root, "host", O_RDONLY, 0, RESOLVE_IN_ROOT), -ENOENT);
 	close(root);
 	ck_assert_int_eq(tree_remove_at(AT_FDCWD, dir, ERR_IGNORE), 0);

@@ -271,15 +271,11 @@ static int parse_process(const struct json *at, struct oci_process *p, struct st
 	return parse_scheduling(at, p, err);
 }
 
-static int parse_mounts(const struct json *at, struct oci_spec *spec, struct err *err)
+static int parse_mount_list(const struct json *list, size_t n, struct oci_spec *spec,
+                            struct err *err)
 {
-	struct json list;
-	size_t n;
-
-	if (spec_open_list(at, "mounts", &list, &n, err) < 0)
-		return -1;
 	for (size_t i = 0; i < n; i++) {
-		struct json item = json_item(&list, i), unused;
+		struct json item = json_item(list, i), unused;
 		struct oci_mount *m;
 
 		if (json_expect(&item, json_type_object, err) < 0 ||
@@ -300,6 +296,16 @@ static int parse_mounts(const struct json *at, struct oci_spec *spec, struct err
 			return json_error(err, &item, "the destination is empty");
 	}
 	return 0;
+}
+
+static int parse_mounts(const struct json *at, struct oci_spec *spec, struct err *err)
+{
+	struct json list;
+	size_t n;
+
+	if (spec_open_list(at, "mounts", &list, &n, err) < 0)
+		return -1;
+	return parse_mount_list(&list, n, spec, err);
 }
 
 static int parse_hook_list(const struct json *hooks, const char *key, struct oci_hooks *ret,
@@ -442,5 +448,22 @@ int oci_resources_parse(struct oci_resources *r, const char *what, const char *t
 	    spec_parse_resources(&root, r, err) == 0)
 		return 0;
 	oci_resources_done(r);
+	return -1;
+}
+
+int oci_mounts_parse(struct oci_spec *spec, const char *what, const char *text, size_t len,
+                     struct err *err)
+{
+	AUTO_JSON *obj = NULL;
+	struct json root;
+
+	oci_spec_init(spec);
+	if (json_parse(what, text, len, &obj, err) < 0)
+		return -1;
+	root = json_root(obj, what);
+	if (json_expect(&root, json_type_array, err) == 0 &&
+	    parse_mount_list(&root, json_len(&root), spec, err) == 0)
+		return 0;
+	oci_spec_done(spec);
 	return -1;
 }

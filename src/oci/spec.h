@@ -331,6 +331,9 @@ int oci_spec_parse(struct oci_spec *spec, const char *what, const char *text, si
                    struct err *err);
 int oci_process_parse(struct oci_process *p, const char *what, const char *text, size_t len,
                       struct err *err);
+/* A list of mounts alone, as `mounts add` takes it: into spec->mounts. */
+int oci_mounts_parse(struct oci_spec *spec, const char *what, const char *text, size_t len,
+                     struct err *err);
 /* linux.resources alone, as `update -r` takes it. */
 int oci_resources_parse(struct oci_resources *r, const char *what, const char *text, size_t len,
                         struct err *err);

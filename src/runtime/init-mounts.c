@@ -101,12 +101,27 @@ static bool is_pseudo(const char *type)
 	return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
 }
 
+/* What is missing of it is made. So is what a link of the image's names that leads nowhere, inside
+ * the root. */
+static int make_target(int root_fd, const char *path, bool is_dir)
+{
+	char resolved[PATH_MAX];
+	int fd = is_dir ? rootfs_mkdir_all(root_fd, path, 0755)
+	                : rootfs_make_file(root_fd, path, 0644);
+
+	if ((fd != -ENOENT && fd != -ELOOP) ||
+	    rootfs_resolve(root_fd, path, resolved, sizeof(resolved)) < 0)
+		return fd;
+	return is_dir ? rootfs_mkdir_all(root_fd, resolved, 0755)
+	              : rootfs_make_file(root_fd, resolved, 0644);
+}
+
 static int open_target_dir(int root_fd, const struct oci_mount *m, bool strict)
 {
 	int fd;
 
 	if (!strict)
-		return rootfs_mkdir_all(root_fd, m->destination, 0755);
+		return make_target(root_fd, m->destination, true);
 	fd = rootfs_open_nolinks(root_fd, m->destination, O_PATH | O_DIRECTORY, 0);
 	if (fd == -ENOENT)
 		fd = rootfs_mkdir_all(root_fd, m->destination, 0755);
@@ -290,19 +305,10 @@ static int mount_fs(const struct plan_mount *pm, int *root_fd, struct err *err)
 static int open_bind_target(const struct plan_mount *pm, int root_fd, mode_t mode)
 {
 	const char *path = pm->spec->destination;
-	char resolved[PATH_MAX];
-	int fd;
 
 	if (pm->options.flags & MOUNT_TARGET_NOFOLLOW)
 		return init_open_target_nofollow(root_fd, path, mode & S_IFMT);
-	fd = S_ISDIR(mode) ? rootfs_mkdir_all(root_fd, path, 0755)
-	                   : rootfs_make_file(root_fd, path, 0644);
-	/* A link of the image's that leads nowhere: what it names is made, inside the root. */
-	if ((fd != -ENOENT && fd != -ELOOP) ||
-	    rootfs_resolve(root_fd, path, resolved, sizeof(resolved)) < 0)
-		return fd;
-	return S_ISDIR(mode) ? rootfs_mkdir_all(root_fd, resolved, 0755)
-	                     : rootfs_make_file(root_fd, resolved, 0644);
+	return make_target(root_fd, path, S_ISDIR(mode));
 }
 
 /* CVE-2019-16884: whatever else lies on /proc, labels and the like would be written to it. */

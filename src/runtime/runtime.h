@@ -151,6 +151,11 @@ struct runtime_exec_args {
 int runtime_exec(const struct runtime_exec_args *args, struct runtime_container *ret,
                  struct err *err);
 
+/* Mount spec->mounts (all or none) in a container that has been created, or unmount what lies on
+ * their destinations, the last first. Nothing else of spec is looked at. E_UNSUPPORTED for procfs
+ * and cgroups. */
+int runtime_mounts(int state_root_fd, const char *id, struct oci_spec *spec, bool remove,
+                   struct err *err);
 int runtime_pause(int state_root_fd, const char *id, struct err *err);
 int runtime_resume(int state_root_fd, const char *id, struct err *err);
 /* Change limits; fields that are OCI_UNSET, NULL or empty stay as they are. */

@@ -40,6 +40,7 @@ const struct command oci_commands[] = {
 	{ "pause", NULL, "ID", "freeze all processes of a container", { NULL }, 1, 1, .run = cmd_pause },
 	{ "resume", NULL, "ID", "thaw a paused container", { NULL }, 1, 1, .run = cmd_resume },
 	{ "update", NULL, "ID", "change the limits of a container", { oci_update_options }, 1, 1, .run = cmd_update },
+	{ "mounts", NULL, "add|remove ID FILE", "mount in a running container, or unmount, by a JSON list of mounts", { NULL }, 3, 3, .run = cmd_mounts },
 	{ "events", NULL, "ID", "print figures of a container, once or at intervals", { oci_events_options }, 1, 1, .run = cmd_events },
 	{ "spec", NULL, "", "write an example config.json", { oci_spec_options }, 0, 0, .run = cmd_spec },
 	{ "features", NULL, "", "print what this runtime supports as JSON", { NULL }, 0, 0, .run = cmd_features },

@@ -75,6 +75,7 @@ COMMAND(cmd_delete);
 COMMAND(cmd_ps);
 COMMAND(cmd_pause);
 COMMAND(cmd_resume);
+COMMAND(cmd_mounts);
 COMMAND(cmd_update);
 COMMAND(cmd_events);
 COMMAND(cmd_features);

@@ -150,7 +150,7 @@ static int remove_unfinished(int state_root_fd, const char *id, struct err *err)
 	if (flock(dir, LOCK_EX | LOCK_NB) < 0)
 		return err_set(err, E_BUSY, "container '%s' is being created", id);
 	if (file_read_at(dir, "cgroup", 8192, &path, &len, ERR_IGNORE) == 0 && path[0] != '/')
-		(void)scope_stop(path, geteuid() != 0, ERR_IGNORE);
+		(void)scope_stop(path, scope_is_users(), ERR_IGNORE);
 	else if (path && cgroup_open(&cg, path, cgroup_layout_get()->available, ERR_IGNORE) == 0)
 		cgroup_remove(&cg, false, ERR_IGNORE);
 	if (shared_root_remove(dir, err) < 0)

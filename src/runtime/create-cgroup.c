@@ -22,7 +22,7 @@ unsigned create_hierarchies(const struct runtime_sandbox *s)
 
 	if (s->args->flags & RUNTIME_NO_CGROUP || l->mode == CGROUP_MODE_NONE)
 		return 0;
-	if (l->mode == CGROUP_MODE_V2)
+	if (l->mode == CGROUP_MODE_V2 || s->args->flags & RUNTIME_SYSTEMD)
 		return l->available;
 	if (l->mode == CGROUP_MODE_V1 || s->args->flags & RUNTIME_JOIN_ALL ||
 	    !device_rules_by_bpf() || s->spec->process.caps.bounding >> CAP_SYS_ADMIN & 1)
@@ -90,7 +90,7 @@ int create_cgroup_prepare(struct runtime_sandbox *s, unsigned *ret_wanted, struc
 			               "linux.resources: this host has no cgroup controller '%s'",
 			               cgroup_controller_name(c, false));
 	if (s->scope.unit) {
-		wanted = l->available; /* systemd makes the directories, with the process */
+		; /* systemd makes the directories, with the process */
 	} else if (l->on_v2 & CGROUP_BIT(CGROUP_UNIFIED)) {
 		if (cgroup_create(&s->cgroup, s->plan.cgroup_path,
 		                  (wanted & l->on_v2) | CGROUP_BIT(CGROUP_UNIFIED), &e) < 0)
@@ -128,7 +128,16 @@ static int start_scope(struct runtime_sandbox *s, unsigned wanted, struct err *e
 		return -1;
 	free(s->plan.cgroup_path);
 	s->plan.cgroup_path = scope_cgroup(s->pid, err);
-	if (!s->plan.cgroup_path || cgroup_create(&s->cgroup, s->plan.cgroup_path, wanted, err) < 0)
+	if (!s->plan.cgroup_path)
+		return -1;
+	if (!strstr(s->plan.cgroup_path, s->scope.unit)) {
+		err_set(err, E_PERM,
+		        "systemd did not move the container's process from '%s' to '%s'",
+		        s->plan.cgroup_path, s->scope.unit);
+		return err_hint(err,
+		                "an ordinary user's systemd moves only what runs in his session");
+	}
+	if (cgroup_create(&s->cgroup, s->plan.cgroup_path, wanted, err) < 0)
 		return -1;
 	s->cgroup.made = s->cgroup.joined;
 	return 0;

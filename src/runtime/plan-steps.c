@@ -133,8 +133,14 @@ static void add_cgroup(struct steps *s, const struct runtime_sandbox *sb)
 		seen |= CGROUP_BIT(h);
 		strv_add(&names, hierarchy_name(h));
 	}
-	o = step_add(s, "cgroup");
-	json_add_str(o, "path", sb->plan.cgroup_path);
+	o = step_add(s, sb->scope.unit ? "systemd-scope" : "cgroup");
+	if (sb->scope.unit) {
+		json_add_str(o, "unit", sb->scope.unit);
+		json_add_str(o, "slice", sb->scope.slice);
+		json_add_str(o, "manager", sb->scope.user ? "user" : "system");
+	} else {
+		json_add_str(o, "path", sb->plan.cgroup_path);
+	}
 	json_add_strv(o, "hierarchies", &names);
 }
 
@@ -382,8 +388,11 @@ int runtime_create_steps(const struct runtime_create_args *args, struct json_obj
 	if (!runtime_id_is_valid(args->id))
 		return err_set(err, E_INVALID, "'%s' is not a container id", args->id);
 	s.list = json_object_new_array();
-	if (isolator->check(args, err) == 0 && plan_make(&sb.plan, sb.spec, args->id, err) == 0)
+	if (isolator->check(args, err) == 0 && plan_make(&sb.plan, sb.spec, args->id, err) == 0 &&
+	    (!(args->flags & RUNTIME_SYSTEMD) ||
+	     scope_plan(&sb.scope, sb.spec->linux_.cgroups_path, args->id, err) == 0))
 		r = create_steps(&s, &sb, err);
+	scope_done(&sb.scope);
 	plan_done(&sb.plan);
 	if (r == 0)
 		*ret = s.list;

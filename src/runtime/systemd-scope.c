@@ -35,8 +35,7 @@ static bool has_suffix(const char *s, const char *suffix)
 	return len > n && strcmp(s + len - n, suffix) == 0;
 }
 
-/* Root of a user namespace is an ordinary user to systemd. */
-static bool is_ordinary_user(void)
+bool scope_is_users(void)
 {
 	AUTO_FREE char *map = NULL;
 	size_t len;
@@ -51,7 +50,7 @@ int scope_plan(struct scope *ret, const char *cgroups_path, const char *id, stru
 	AUTO_STRV parts = STRV_INIT;
 	const char *slice = "", *prefix = "dhow", *name = id;
 
-	*ret = (struct scope){ .user = is_ordinary_user() };
+	*ret = (struct scope){ .user = scope_is_users() };
 	if (cgroups_path && *cgroups_path) {
 		strv_split(&parts, cgroups_path, ':');
 		if (parts.len != 3) {

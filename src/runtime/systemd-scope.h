@@ -13,6 +13,9 @@ struct scope {
 };
 
 void scope_done(struct scope *s);
+/* Whether this process has to ask its user's systemd: root of a user namespace is an ordinary user,
+ * too. */
+bool scope_is_users(void);
 /* linux.cgroupsPath "SLICE:PREFIX:NAME", or by id where there is none. */
 int scope_plan(struct scope *ret, const char *cgroups_path, const char *id, struct err *err);
 /* Make it, with the process in it. */

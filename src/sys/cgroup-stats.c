@@ -61,6 +61,8 @@ static void memory_stats(struct cgroup *cg, struct cgroup_stats *s)
 		s->memory_max_usage = read_or_0(cg, CGROUP_MEMORY, "memory.peak");
 		s->memory_limit = read_or_0(cg, CGROUP_MEMORY, "memory.max");
 		s->memory_swap_usage = read_or_0(cg, CGROUP_MEMORY, "memory.swap.current");
+		if (cgroup_read(cg, CGROUP_MEMORY, "memory.events", buf, sizeof(buf)) > 0)
+			s->memory_failcnt = keyed(buf, "max"); /* times the limit was hit */
 	} else {
 		uint64_t with_swap = read_or_0(cg, CGROUP_MEMORY, "memory.memsw.usage_in_bytes");
 

@@ -163,13 +163,30 @@ static int take_artifact_type(const struct json *root, struct manifest_facts *f,
 	return 0;
 }
 
+/* Readers that ignore case would take "Manifests" for what it is not here. */
+static int check_case(const struct json *root, struct err *err)
+{
+	static const char *const known[] = { "schemaVersion", "mediaType", "artifactType", "config",
+		                             "layers",        "manifests", "subject" };
+
+	json_object_object_foreach(root->obj, key, value)
+	{
+		(void)value;
+		for (size_t i = 0; i < ARRAY_LEN(known); i++)
+			if (strcasecmp(key, known[i]) == 0 && strcmp(key, known[i]) != 0)
+				return err_set(err, E_INVALID, "'%s' is '%s' in the wrong case",
+				               key, known[i]);
+	}
+	return 0;
+}
+
 static int take_all(const struct json *root, const char *content_type, struct manifest_facts *f,
                     struct err *err)
 {
 	struct json config;
 	uint64_t version = 0;
 
-	if (json_expect(root, json_type_object, err) < 0 ||
+	if (json_expect(root, json_type_object, err) < 0 || check_case(root, err) < 0 ||
 	    json_get_u64(root, "schemaVersion", &version, err) < 0)
 		return -1;
 	if (version != 2)

@@ -1,7 +1,8 @@
 /* facts: what a registry needs to know of a manifest: its type, what it names, what it refers to.
  *
  * The bytes are kept as they came and fields that are not known are nobody's business; but one
- * document is one kind (CVE-2021-41190: `manifests` beside `layers` or `config` is refused), its
+ * document is one kind (CVE-2021-41190: `manifests` beside `layers` or `config` is refused, and so
+ * are these names in another case), its
  * mediaType and Content-Type agree, digests are strict and lists are bounded. */
 #pragma once
 #include "image/repo.h"

@@ -249,9 +249,9 @@ archive() {
 # was answered with success is there.
 @test "kill -9 at each step that makes a push durable" {
     require strace
-    local call n pid most=3
-    [ -z "${DHOW_TEST_FULL:-}" ] || most=20
-    for call in fsync renameat fdatasync; do
+    local call n pid most=3 calls='fsync renameat'
+    [ -z "${DHOW_TEST_FULL:-}" ] || most=20 calls='fsync renameat fdatasync fchmodat unlinkat'
+    for call in $calls; do
         for n in $(seq "$most"); do
             head -c 1000 /dev/urandom >"$T/layer"
             manifest "$T/config" "$T/layer" >"$T/m"

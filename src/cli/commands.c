@@ -128,7 +128,7 @@ static const struct command *const system_group_commands[] = {
 	&cmd_inspect, &cmd_events, &cmd_info, &cmd_version, &cmd_completion, NULL
 };
 static const struct command *const management_commands[] = {
-	&cmd_container, &cmd_image, &cmd_manifest, &cmd_network, &cmd_registry, &cmd_store, &cmd_system, &cmd_volume, NULL
+	&cmd_artifact, &cmd_container, &cmd_image, &cmd_manifest, &cmd_network, &cmd_registry, &cmd_store, &cmd_system, &cmd_volume, NULL
 };
 static const struct command *const hidden_commands[] = {
 	&cmd_after_exit, &cmd_complete, &cmd_man, NULL

@@ -15,7 +15,8 @@
 #include "codec/json.h"
 #include "sys/pidfd.h"
 
-#define KILL_WAIT_MS 10000
+#define KILL_WAIT_MS  10000
+#define THAW_AFTER_MS 500
 
 static int state_and_cgroup(int root_fd, const char *id, struct runtime_state *st,
                             struct cgroup *cg, struct err *err)
@@ -82,6 +83,26 @@ int runtime_kill(int state_root_fd, const char *id, int signal, unsigned flags, 
 	return 0;
 }
 
+/* Somebody may have moved it into a frozen cgroup of his own (v1), where SIGKILL waits. */
+static void thaw_elsewhere(pid_t pid)
+{
+	AUTO_FREE char *file = xasprintf("/proc/%d/cgroup", pid);
+	AUTO_FREE char *text = NULL;
+	AUTO_CGROUP cg = CGROUP_INIT;
+	size_t len = 0;
+	char *path;
+
+	if (file_read_at(AT_FDCWD, file, 65536, &text, &len, ERR_IGNORE) < 0)
+		return;
+	path = strstr(text, ":freezer:");
+	if (!path)
+		return;
+	path += strlen(":freezer:");
+	path[strcspn(path, "\n")] = '\0';
+	if (cgroup_open(&cg, path, CGROUP_BIT(CGROUP_FREEZER), ERR_IGNORE) == 0 && cg.joined)
+		(void)cgroup_freeze(&cg, false, ERR_IGNORE);
+}
+
 static int kill_and_wait(struct runtime_state *st, struct cgroup *cg, struct err *err)
 {
 	AUTO_FD pidfd = pidfd_open_exact(st->pid, st->start_ticks);
@@ -94,7 +115,11 @@ static int kill_and_wait(struct runtime_state *st, struct cgroup *cg, struct err
 		return err_sys(err, -r, "kill container '%s'", st->id);
 	if (st->status == RUNTIME_PAUSED)
 		(void)cgroup_freeze(cg, false, ERR_IGNORE);
-	r = pidfd_wait_exit(pidfd, KILL_WAIT_MS);
+	r = pidfd_wait_exit(pidfd, THAW_AFTER_MS);
+	if (r == 0) {
+		thaw_elsewhere(st->pid);
+		r = pidfd_wait_exit(pidfd, KILL_WAIT_MS);
+	}
 	if (r == 0)
 		return err_set(err, E_TIMEOUT, "container '%s' did not end within %d s of SIGKILL",
 		               st->id, KILL_WAIT_MS / 1000);

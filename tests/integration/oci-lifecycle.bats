@@ -170,6 +170,17 @@ empty_ps() {
     nothing_left c8
 }
 
+@test "a container frozen from outside can be deleted" {
+    [ -d /sys/fs/cgroup/freezer ] || skip "needs cgroup v1"
+    container c8b
+    mkdir "/sys/fs/cgroup/freezer/frozen-$$"
+    oci state c8b | jq .pid >"/sys/fs/cgroup/freezer/frozen-$$/cgroup.procs"
+    echo FROZEN >"/sys/fs/cgroup/freezer/frozen-$$/freezer.state"
+    ok oci delete -f c8b
+    nothing_left c8b
+    wait_for 5 rmdir "/sys/fs/cgroup/freezer/frozen-$$"
+}
+
 @test "a creation killed at any moment leaves no process, and can be deleted" {
     bundle
     cmd sleep 1000

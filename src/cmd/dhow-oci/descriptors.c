@@ -25,14 +25,14 @@ int oci_listen_fds(uint64_t preserve, unsigned *ret_listen, unsigned *ret_total,
 		return err_set(err, E_INVALID, "option --preserve-fds: at most %d", PRESERVE_MAX);
 	*ret_total = *ret_listen + (unsigned)preserve;
 	/* What was inherited is never close-on-exec, and what we opened ourselves always is: such a
-	 * number was not given to us, and must not be given to the container. */
-	for (unsigned i = 0; i < *ret_total; i++) {
+	 * number was not given to us, and nothing of ours is inherited by the container. What
+	 * LISTEN_FDS promises is its writer's affair. */
+	for (unsigned i = *ret_listen; i < *ret_total; i++) {
 		int flags = fcntl(3 + (int)i, F_GETFD);
 
 		if (flags < 0 || flags & FD_CLOEXEC)
-			return err_set(err, E_INVALID, "%s: descriptor %u of %u is not open",
-			               i < *ret_listen ? "LISTEN_FDS" : "option --preserve-fds",
-			               3 + i, *ret_total);
+			return err_set(err, E_INVALID,
+			               "option --preserve-fds: descriptor %u is not open", 3 + i);
 	}
 	return 0;
 }

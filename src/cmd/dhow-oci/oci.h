@@ -40,7 +40,7 @@ int oci_print_steps(struct json_object *steps, const char *id, const char *forma
 /* Mappings for a new user namespace that has none. */
 void oci_default_idmaps(struct oci_spec *spec);
 /* Descriptors to pass on: --preserve-fds and what socket activation gave us. Refused when one of
- * them was not inherited. */
+ * --preserve-fds was not inherited. */
 int oci_listen_fds(uint64_t preserve, unsigned *ret_listen, unsigned *ret_total, struct err *err);
 /* annotations.c: put what annotations ask for into the configuration. pidfd_socket: or NULL. */
 int oci_annotations_apply(struct oci_spec *spec, const char **pidfd_socket, struct err *err);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/fd.h"
 #include "sys/rootfs.h"
 
 /* clang-format off */
@@ -25,16 +26,45 @@ const struct plan_link plan_default_links[PLAN_DEFAULT_LINKS] = {
 };
 /* clang-format on */
 
+/* The host's node at this path, if it is that device; else -1. */
+static int open_node(const char *path, mode_t type, dev_t dev)
+{
+	AUTO_FD fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != type || st.st_rdev != dev)
+		return -1;
+	return TAKE_FD(fd);
+}
+
+/* By the name that the kernel has for it, where the container calls it something else. */
+static int find_node(mode_t type, dev_t dev)
+{
+	AUTO_FREE char *text = NULL;
+	char path[64], node[256];
+	const char *name;
+	size_t len = 0;
+
+	snprintf(path, sizeof(path), "/sys/dev/%s/%u:%u/uevent", type == S_IFBLK ? "block" : "char",
+	         major(dev), minor(dev));
+	if (file_read_at(AT_FDCWD, path, 8192, &text, &len, ERR_IGNORE) < 0)
+		return -1;
+	name = strstr(text, "DEVNAME=");
+	if (!name || (name != text && name[-1] != '\n'))
+		return -1;
+	name += 8;
+	snprintf(node, sizeof(node), "/dev/%.*s", (int)strcspn(name, "\n"), name);
+	return open_node(node, type, dev);
+}
+
 /* A user namespace may not make nodes: the host's own is bound, after a look at what it is. */
 static int bind_node(int dir_fd, const char *name, const char *host_path, mode_t type, dev_t dev)
 {
-	AUTO_FD source = open(host_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	AUTO_FD tree = -1, target = -1;
-	struct stat st;
+	AUTO_FD source = open_node(host_path, type, dev), tree = -1, target = -1;
 
-	if (source < 0 || fstat(source, &st) < 0)
-		return -errno;
-	if ((st.st_mode & S_IFMT) != type || st.st_rdev != dev)
+	if (source < 0)
+		source = find_node(type, dev);
+	if (source < 0)
 		return -ENODEV;
 	target = rootfs_make_file(dir_fd, name, 0644);
 	if (target < 0)
@@ -131,6 +161,10 @@ static int listed_device(struct runtime_sandbox *s, int root_fd, const struct oc
 		r = make_node(s, dir, name, d->path, type, mode,
 		              type == S_IFIFO ? 0 : makedev((unsigned)d->major, (unsigned)d->minor),
 		              uid, gid);
+	if (r == -EEXIST) {
+		err_sys(err, -r, "linux.devices[%zu]: make '%s'", index, d->path);
+		return err_hint(err, "what is there is not this device");
+	}
 	if (r < 0)
 		return err_sys(err, -r, "linux.devices[%zu]: make '%s'", index, d->path);
 	return 0;

@@ -111,5 +111,5 @@ extern const struct command
 	cmd_network, cmd_pause, cmd_port, cmd_ps, cmd_pull, cmd_registry, cmd_rename, cmd_restart, cmd_rm, cmd_rmi,
 	cmd_run, cmd_save, cmd_start, cmd_stop, cmd_store, cmd_system_df, cmd_system_prune, cmd_tag,
 	cmd_top, cmd_unpause, cmd_untag, cmd_version, cmd_volume, cmd_wait;
-extern const struct command cmd_artifact, cmd_image_copy, cmd_image_sync, cmd_manifest, cmd_push;
+extern const struct command cmd_artifact, cmd_image_copy, cmd_image_sync, cmd_manifest, cmd_push, cmd_image_sign, cmd_image_verify;
 /* clang-format on */

@@ -18,6 +18,7 @@ struct archive_opts {
 	const char *output;
 	const char *format;
 	const char *platform;
+	const char *signature_policy;
 	const char *message;
 	const char *for_inventory;
 	bool quiet;
@@ -36,6 +37,7 @@ static const struct opt save_options[] = {
 static const struct opt load_options[] = {
 	{ "input", 'i', OPT_STR, A(input), "FILE", "read FILE (or a directory), not standard input", 0, COMPLETE_FILE },
 	{ "platform", 0, OPT_STR, A(platform), "OS/ARCH", "platform to load (default: this machine's)", 0, 0 },
+	{ "signature-policy", 0, OPT_STR, A(signature_policy), "FILE", "policy about signatures (default policy.json of the user or the system)", 0, COMPLETE_FILE },
 	{ "quiet", 'q', OPT_BOOL, A(quiet), NULL, "no progress", 0, 0 },
 	OPT_END
 };
@@ -176,6 +178,7 @@ static int run_load(struct cmd_ctx *ctx, const struct command *self, int argc, c
 	if (store) {
 		AUTO_PROGRESS *progress = progress_new("reading", o.quiet);
 		struct archive_options options = { .platform = o.platform,
+			                           .policy_file = o.signature_policy,
 			                           .progress = progress_events(progress),
 			                           .cancel = cli_cancelled() };
 

@@ -20,6 +20,7 @@ struct pull_opts {
 	const char *authfile;
 	const char *cert_dir;
 	const char *policy;
+	const char *signature_policy;
 	int64_t retry;
 	bool plan;
 	const char *format;
@@ -37,6 +38,7 @@ static const struct opt options[] = {
 	{ "policy", 0, OPT_STR, P(policy), "WHEN", "always (default), missing, newer or never", 0, 0 },
 	{ "quiet", 'q', OPT_BOOL, P(quiet), NULL, "print the image's id only", 0, 0 },
 	{ "retry", 0, OPT_INT, P(retry), "COUNT", "times to try again what breaks off (default 5)", 0, 0 },
+	{ "signature-policy", 0, OPT_STR, P(signature_policy), "FILE", "policy about signatures (default policy.json of the user or the system)", 0, COMPLETE_FILE },
 	{ "tls-verify", 0, OPT_TRISTATE, P(tls_verify), NULL, "refuse http and certificates that do not verify (default true, but http on loopback)", 0, 0 },
 	OPT_END
 };
@@ -148,6 +150,7 @@ static int run(struct cmd_ctx *ctx, const struct command *self, int argc, char *
 	pull_options.creds = o.creds;
 	pull_options.authfile = o.authfile;
 	pull_options.cert_dir = o.cert_dir;
+	pull_options.policy_file = o.signature_policy;
 	pull_options.max_retries = (int)o.retry;
 	for (size_t i = 0; i < args.len; i++) {
 		AUTO_PULL_RESULT result = PULL_RESULT_INIT;
@@ -187,6 +190,7 @@ int cli_ensure_image(struct cmd_ctx *ctx, const char *image, const struct contai
 		return -1;
 	pull_options.policy = PULL_MISSING;
 	pull_options.platform = opts->platform;
+	pull_options.policy_file = opts->signature_policy;
 	if (opts->pull && pull_policy_parse(opts->pull, &pull_options.policy, &ctx->err) < 0)
 		return err_ctx(&ctx->err, "option --pull");
 	/* the usual case pays for nothing more than this look-up */

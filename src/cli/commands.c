@@ -56,12 +56,14 @@ static const struct alias image_aliases[] = {
 	{ "push", NULL, &cmd_push },
 	{ "rm", "remove", &cmd_rmi },
 	{ "save", NULL, &cmd_save },
+	{ "sign", NULL, &cmd_image_sign },
 	{ "squash", "flatten", &cmd_image_squash },
 	{ "sync", NULL, &cmd_image_sync },
 	{ "tag", NULL, &cmd_tag },
 	{ "tree", NULL, &cmd_image_tree },
 	{ "unmount", "umount", &cmd_image_unmount },
 	{ "untag", NULL, &cmd_untag },
+	{ "verify", NULL, &cmd_image_verify },
 };
 
 static const struct alias system_aliases[] = {

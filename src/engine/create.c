@@ -8,6 +8,7 @@
 #include "engine/image-mounts.h"
 #include "engine/spec-build.h"
 #include "engine/volumes.h"
+#include "image/accept.h"
 #include "image/image.h"
 #include "image/rootfs.h"
 #include "net/port.h"
@@ -214,7 +215,8 @@ static int create(struct engine *e, const char *image_name, struct container_opt
 		return err_hint(err, "use letters, digits, '_', '.', '-', the first one of "
 		                     "letters and digits");
 	}
-	if (image_resolve(images, image_name, &image, err) < 0)
+	if (image_resolve(images, image_name, &image, err) < 0 ||
+	    image_accept(images, image.id, opts->signature_policy, err) < 0)
 		return -1;
 	if (disk_quota_parse(&opts->storage_opt, &quota, err) < 0 ||
 	    ctr_image_mounts_resolve(e, opts, &mounted, err) < 0 ||

@@ -74,6 +74,7 @@ const struct opt container_options_table[] = {
 	{ "rm",             0,   OPT_BOOL, O(rm),           NULL,          "remove the container when it ends", 0, 0 },
 	{ "security-opt",   0,   OPT_LIST, O(security_opt), "OPTION",      "seccomp=FILE|unconfined, no-new-privileges, mask=, unmask=", 0, 0 },
 	{ "shm-size",       0,   OPT_SIZE, O(shm_size_bytes), "SIZE",      "size of /dev/shm (default 64m)", 0, 0 },
+	{ "signature-policy", 0, OPT_STR,  O(signature_policy), "FILE",    "policy about signatures (default policy.json of the user or the system)", 0, COMPLETE_FILE },
 	{ "stop-signal",    0,   OPT_STR,  O(stop_signal),  "SIGNAL",      "signal that stops it (default TERM)", 0, COMPLETE_SIGNAL },
 	{ "stop-timeout",   0,   OPT_INT,  O(stop_timeout_s), "SECONDS",   "wait before KILL on stop (default 10); -1 for ever", 0, 0 },
 	{ "sysctl",         0,   OPT_LIST, O(sysctl),       "KEY=VALUE",   "kernel parameter of its namespaces", 0, 0 },

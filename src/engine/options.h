@@ -26,12 +26,13 @@ struct json_object;
 struct container_options {
 	/* how the command itself behaves: not saved with the container */
 	bool detach;
-	bool sig_proxy;          /* default true */
-	bool quiet;              /* no pull progress */
-	const char *detach_keys; /* NULL: "ctrl-p,ctrl-q" */
-	struct strv attach;      /* stdin, stdout, stderr */
-	const char *pull;        /* missing (default), always, never */
-	const char *platform;    /* os/arch[/variant], NULL: this machine's */
+	bool sig_proxy;               /* default true */
+	bool quiet;                   /* no pull progress */
+	const char *detach_keys;      /* NULL: "ctrl-p,ctrl-q" */
+	struct strv attach;           /* stdin, stdout, stderr */
+	const char *signature_policy; /* file; NULL: policy.json of the user or the system */
+	const char *pull;             /* missing (default), always, never */
+	const char *platform;         /* os/arch[/variant], NULL: this machine's */
 	const char *cidfile;
 
 	/* identity */

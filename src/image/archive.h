@@ -16,6 +16,7 @@ struct archive_options {
 	enum archive_format format;     /* save */
 	const struct inventory *except; /* save: leave out the layers that this has; or NULL */
 	const char *platform;           /* load: of an index; NULL: this machine's */
+	const char *policy_file;        /* load: NULL: policy.json of the user or the system */
 	const struct image_progress *progress;
 	const volatile sig_atomic_t *cancel;
 };

@@ -69,6 +69,8 @@ void lease_end(struct image_store *store, struct lease *lease, bool keep);
 
 /* --- rows --- */
 
+struct trust_document;
+struct signatures;
 struct image_blob {
 	struct digest digest;
 	uint64_t size;
@@ -84,6 +86,12 @@ struct image_new {
 	const char *name;     /* whole name to give it, or NULL */
 	struct digest target; /* what the name stood for: manifest or index; NONE: none */
 	const char *repo;     /* for repo@target, or NULL */
+	/* where it came from, for the policy (accept-internal.h); transport NULL: made here */
+	const char *transport;
+	const char *origin; /* the name it had there, or NULL */
+	const struct trust_document *documents;
+	size_t n_documents;
+	const struct signatures *signatures;
 };
 /* One durable transaction. All its files must be durable. */
 int image_record(struct image_store *store, const struct image_new *image, struct err *err);

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/strbuf.h"
 #include "base/xalloc.h"
+#include "image/accept-internal.h"
 #include "image/archive-internal.h"
 #include <errno.h>
 #include <sys/mman.h>
@@ -28,6 +29,8 @@ struct loading {
 	struct image_config config;
 	struct digest id;
 	uint64_t *layer_sizes;
+	const struct policy *policy; /* NULL: it is our own image */
+	const char *transport;
 };
 
 static void loading_done(struct loading *l)
@@ -137,8 +140,12 @@ static int record_one(struct loading *l, const struct digest *manifest, const ch
 		                 .layer_sizes = l->layer_sizes,
 		                 .blobs = blobs,
 		                 .n_blobs = l->n_documents,
-		                 .name = name };
+		                 .name = name,
+		                 .transport = l->transport,
+		                 .origin = name };
 
+	if (l->policy && accept_archive(l->policy, l->transport, name, err) < 0)
+		return -1;
 	if (manifest)
 		new.manifest = new.target = *manifest;
 	for (size_t i = 0; i < l->n_documents; i++) {
@@ -403,13 +410,24 @@ static int load_oci(struct loading *l, const struct platform *want, struct strv 
 	return n ? 0 : err_set(err, E_NOT_FOUND, "the archive has no image");
 }
 
-int image_load(struct image_store *store, int fd, const struct archive_options *options,
-               struct strv *ret_loaded, struct err *err)
+/* Before anything of it is imported. */
+static int begin_load(struct loading *l, const char *transport, struct err *err)
+{
+	if (!l->policy)
+		return 0;
+	l->transport = transport;
+	return accept_archive(l->policy, transport, NULL, err);
+}
+
+static int load(struct image_store *store, int fd, const struct archive_options *options,
+                const struct policy *policy, struct strv *ret_loaded, struct err *err)
 {
 	struct platform want = platform_host();
 	struct archive_source src = { .fd = -1 };
 	struct lease lease = LEASE_INIT;
-	struct loading l = { .store = store, .src = &src, .options = options, .lease = &lease };
+	struct loading l = {
+		.store = store, .src = &src, .options = options, .lease = &lease, .policy = policy
+	};
 	int r = -1;
 
 	if (options->platform && platform_parse(options->platform, &want, err) < 0)
@@ -419,9 +437,11 @@ int image_load(struct image_store *store, int fd, const struct archive_options *
 	if (lease_begin(store, &lease, err) < 0)
 		goto out;
 	if (!src.is_dir && archive_source_has(&src, "manifest.json")) {
-		r = load_docker(&l, &want, ret_loaded, err);
+		if (begin_load(&l, "docker-archive", err) == 0)
+			r = load_docker(&l, &want, ret_loaded, err);
 	} else if (archive_source_has(&src, "index.json")) {
-		r = load_oci(&l, &want, ret_loaded, err);
+		if (begin_load(&l, src.is_dir ? "oci" : "oci-archive", err) == 0)
+			r = load_oci(&l, &want, ret_loaded, err);
 	} else {
 		err_set(err, E_INVALID,
 		        "load: neither a docker archive nor an OCI layout: no manifest.json or"
@@ -432,6 +452,16 @@ out:
 	lease_end(store, &lease, r < 0);
 	archive_source_done(&src);
 	return r;
+}
+
+int image_load(struct image_store *store, int fd, const struct archive_options *options,
+               struct strv *ret_loaded, struct err *err)
+{
+	AUTO_POLICY policy = POLICY_INIT;
+
+	if (policy_load(options->policy_file, &policy, err) < 0)
+		return -1;
+	return load(store, fd, options, &policy, ret_loaded, err);
 }
 
 int image_load_memory(struct image_store *store, const void *data, size_t len,
@@ -446,7 +476,7 @@ int image_load_memory(struct image_store *store, const void *data, size_t len,
 	r = fd_write_all(fd, data, len);
 	if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(err, r < 0 ? -r : errno, "write a file in memory");
-	return image_load(store, fd, &options, ret_loaded, err);
+	return load(store, fd, &options, NULL, ret_loaded, err);
 }
 
 /* --- import --- */

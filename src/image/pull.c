@@ -1,6 +1,7 @@
 #include "image/pull.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "image/accept-internal.h"
 #include "image/fetch-internal.h"
 #include "image/packed-internal.h"
 #include <fcntl.h>
@@ -70,6 +71,10 @@ struct pull {
 	struct digest manifest_digest;
 	struct image_config config;
 	uint64_t *layer_sizes;
+	struct policy policy;
+	struct trust_document *trust; /* the manifests among the documents; borrows their texts */
+	size_t n_trust;
+	struct signatures signatures;
 };
 
 /* What came from one endpoint. */
@@ -86,12 +91,16 @@ static void pull_reset(struct pull *p)
 	image_config_done(&p->config);
 	p->config = IMAGE_CONFIG_INIT;
 	free(TAKE_PTR(p->layer_sizes));
+	free(TAKE_PTR(p->trust));
+	p->n_trust = 0;
+	signatures_done(&p->signatures);
 	atomic_store(&p->stop, false);
 }
 
 static void pull_done(struct pull *p)
 {
 	pull_reset(p);
+	policy_done(&p->policy);
 	image_ref_done(&p->ref);
 	free(p->name);
 	free(p->repo);
@@ -134,6 +143,9 @@ static int find_local(struct pull *p, bool strict, struct pull_result *ret, stru
 	return 1;
 }
 
+static int recheck_policy(struct pull *p, const struct pull_result *local,
+                          const struct digest *manifest, struct err *err);
+
 /* Whether the name stands for `target` here already, so that there is nothing to do. */
 static int is_unchanged(struct pull *p, struct pull_result *ret, struct err *err)
 {
@@ -153,9 +165,14 @@ static int is_unchanged(struct pull *p, struct pull_result *ret, struct err *err
 	if (r <= 0)
 		return r;
 	r = find_local(p, true, ret, err);
-	if (r > 0)
-		ret->digest = p->target;
-	return r;
+	if (r <= 0)
+		return r;
+	if (recheck_policy(p, ret, &ret->digest, err) < 0) {
+		pull_result_done(ret);
+		return -1;
+	}
+	ret->digest = p->target;
+	return 1;
 }
 
 /* --- documents --- */
@@ -235,6 +252,52 @@ static int get_config(struct pull *p, struct err *err)
 		                platform_format(&p->config.platform).s);
 	}
 	return 0;
+}
+
+/* --- the policy --- */
+
+static void add_trust(struct pull *p, const struct digest *d, const char *text, size_t len)
+{
+	struct trust_document doc = { .digest = *d, .text = text, .len = len };
+
+	for (size_t i = 0; i < p->n_trust; i++)
+		if (digest_equal(&p->trust[i].digest, d))
+			return;
+	VEC_PUSH(p->trust, p->n_trust, doc);
+}
+
+/* Before anything else of the image is read than its manifests. */
+static int check_policy(struct pull *p, struct err *err)
+{
+	for (size_t i = 0; i < p->n_documents; i++)
+		add_trust(p, &p->documents[i].digest, p->documents[i].text, p->documents[i].len);
+	if (policy_is_open(&p->policy))
+		return 0;
+	if (accept_fetch(&p->policy, p->reg, &p->http, &p->ref, p->trust, p->n_trust,
+	                 &p->signatures, err) < 0)
+		return -1;
+	return accept_check(&p->policy, &p->ref, p->trust, p->n_trust, &p->signatures, err);
+}
+
+/* Of an image that is here already: signatures may be new, or wanted only now. */
+static int recheck_policy(struct pull *p, const struct pull_result *local,
+                          const struct digest *manifest, struct err *err)
+{
+	AUTO_FREE char *origin = image_ref_full(&p->ref);
+
+	if (policy_is_open(&p->policy))
+		return 0;
+	if (manifest->alg != DIGEST_NONE)
+		add_trust(p, manifest, NULL, 0);
+	if (check_policy(p, err) < 0 || origin_prepare(p->store, err) < 0 ||
+	    db_begin_durable(p->store->db, err) < 0)
+		return -1;
+	if (origin_record(p->store, local->id, "docker", origin, p->trust, p->n_trust,
+	                  &p->signatures, err) < 0) {
+		db_rollback(p->store->db);
+		return -1;
+	}
+	return db_commit(p->store->db, err);
 }
 
 /* --- layers --- */
@@ -419,7 +482,14 @@ static int record(struct pull *p, struct err *err)
 		                 .n_blobs = p->n_documents,
 		                 .name = p->ref.has_digest ? NULL : p->name,
 		                 .target = p->target,
-		                 .repo = p->repo };
+		                 .repo = p->repo,
+		                 .transport = "docker",
+		                 .documents = p->trust,
+		                 .n_documents = p->n_trust,
+		                 .signatures = &p->signatures };
+	AUTO_FREE char *origin = image_ref_full(&p->ref);
+
+	new.origin = origin;
 
 	for (size_t i = 0; i < p->n_documents; i++) {
 		const struct document *d = &p->documents[i];
@@ -466,7 +536,7 @@ static int pull_from_endpoint(struct pull *p, struct pull_result *ret, struct er
 	r = is_unchanged(p, ret, err);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	if (descend(p, err) < 0 || get_config(p, err) < 0)
+	if (descend(p, err) < 0 || check_policy(p, err) < 0 || get_config(p, err) < 0)
 		return -1;
 	if (p->options->plan)
 		return tell_plan(p, ret, err);
@@ -536,6 +606,8 @@ static int prepare(struct pull *p, struct err *err)
 		return -1;
 	p->name = image_ref_name(&p->ref);
 	p->repo = image_ref_repo(&p->ref);
+	if (policy_load(p->options->policy_file, &p->policy, err) < 0)
+		return -1;
 	if (!p->options->platform) {
 		p->platform = platform_host();
 		return 0;

@@ -55,6 +55,7 @@ struct pull_options {
 	const char *creds;       /* "USER:PASSWORD", or NULL */
 	const char *authfile;    /* NULL: REGISTRY_AUTH_FILE, auth.json, ~/.docker/config.json */
 	const char *cert_dir;    /* NULL: certs.d */
+	const char *policy_file; /* NULL: policy.json of the user or the system */
 	int max_parallel;        /* layers at once; 0: 4 */
 	int max_retries;         /* per request; -1: none, 0: 5 */
 	bool discard_packed;     /* do not keep layers' compressed form beside them */

@@ -1,7 +1,7 @@
 /* Writing an image's rows, names included: the last step of pull, load and import. */
 #include "base/clock.h"
 #include "base/xalloc.h"
-#include "image/image-internal.h"
+#include "image/accept-internal.h"
 
 /* A text that lives as long as the statement's full expression; NULL for no digest. */
 static char *digest_text_or_null(const struct digest *d)
@@ -73,10 +73,15 @@ int image_record(struct image_store *store, const struct image_new *new, struct 
 {
 	struct digest_text id = digest_format(&new->id);
 
+	if (new->transport && origin_prepare(store, err) < 0)
+		return -1;
 	if (db_begin_durable(store->db, err) < 0)
 		return -1;
 	if (record_image(store, new, id.s, err) < 0 || record_content(store, new, id.s, err) < 0 ||
-	    record_names(store, new, id.s, err) < 0) {
+	    record_names(store, new, id.s, err) < 0 ||
+	    (new->transport &&origin_record(store, id.s, new->transport, new->origin,
+	                                    new->documents, new->n_documents, new->signatures,
+	                                    err) < 0)) {
 		db_rollback(store->db);
 		return err_ctx(err, "record image %.19s", id.s);
 	}

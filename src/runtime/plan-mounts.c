@@ -86,6 +86,10 @@ static int plan_mount(struct plan_mount *m, const struct oci_mount *spec, size_t
 		return err_set(err, E_INVALID, "%s: a bind mount needs a source", where);
 	if (m->kind == PLAN_MOUNT_FS && !*type)
 		return err_set(err, E_INVALID, "%s: no type is given", where);
+	/* Nothing is below a new file system yet: its tree is itself. */
+	if (m->kind == PLAN_MOUNT_FS)
+		m->options.attr_set =
+			(m->options.attr_set & ~m->options.tree_clr) | m->options.tree_set;
 	if (plan_idmap(m, l, where, err) < 0)
 		return -1;
 	if (clean_path(spec->destination, path, sizeof(path)) < 0)

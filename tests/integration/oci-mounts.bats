@@ -49,6 +49,11 @@ USER_NS='.linux.namespaces += [{"type":"user"}] | .linux.uidMappings = [{"contai
     bundle "$(mounted /m '["silent","loud","iversion","async","nolazytime","nomand","noiversion","defaults","ro","nodev","size=8k"]' tmpfs tmpfs)"
     ok script 'grep " /m " /proc/self/mountinfo'
     says 'ro,nodev,'
+    bundle "$(mounted /m '["rro","rnoexec","rstrictatime"]' tmpfs tmpfs)"
+    ok script 'grep " /m " /proc/self/mountinfo'
+    says ' /m ro,noexec - tmpfs'
+    bundle "$(mounted /m '["size=8k"]' tmpfs tmpfs)"
+    ok script 'grep " /m " /proc/self/mountinfo'
     says 'size=8k'
     oci features | jq -e '.mountOptions | contains(["bind","rbind","ro","rro","rnosymfollow","remount","idmap","ridmap","tmpcopyup",
         "copy-symlink","src-nofollow","dest-nofollow","sync","dirsync","lazytime","iversion","silent","rprivate","runbindable","strictatime"])'

@@ -34,7 +34,7 @@ static void close_fd(int *fd)
 		close(TAKE_FD(*fd));
 }
 
-static void sandbox_done(struct runtime_sandbox *s)
+void sandbox_done(struct runtime_sandbox *s)
 {
 	close_fd(&s->state_dir_fd);
 	close_fd(&s->sync_fd);
@@ -61,7 +61,7 @@ static struct hook_place sandbox_hook_place(const struct runtime_sandbox *s)
 }
 
 /* Undo, in reverse, after a failure. */
-static void sandbox_undo(struct runtime_sandbox *s)
+void sandbox_undo(struct runtime_sandbox *s)
 {
 	netdevs_undo(s);
 	if (s->pid > 0) {
@@ -98,7 +98,7 @@ static void sandbox_undo(struct runtime_sandbox *s)
 		unlinkat(s->args->state_root_fd, s->args->id, AT_REMOVEDIR);
 }
 
-static int make_state_dir(struct runtime_sandbox *s, struct err *err)
+int make_state_dir(struct runtime_sandbox *s, struct err *err)
 {
 	const char *id = s->args->id;
 	int root = s->args->state_root_fd;
@@ -214,7 +214,7 @@ static int converse(struct runtime_sandbox *s, struct err *err)
 	}
 }
 
-static int save_config(struct runtime_sandbox *s, struct err *err)
+int save_config(struct runtime_sandbox *s, struct err *err)
 {
 	AUTO_FREE char *text = NULL;
 
@@ -223,6 +223,25 @@ static int save_config(struct runtime_sandbox *s, struct err *err)
 	text = oci_spec_format(s->spec, false);
 	return file_write_atomic_at(s->state_dir_fd, "config.json", text, strlen(text), 0600, 0,
 	                            err);
+}
+
+void sandbox_init(struct runtime_sandbox *s, const struct runtime_create_args *args)
+{
+	*s = (struct runtime_sandbox){
+		.args = args,
+		.spec = args->spec,
+		.cgroup = CGROUP_INIT,
+		.state_dir_fd = -1,
+		.sync_fd = -1,
+		.child_sync_fd = -1,
+		.shared_root_fd = -1,
+		.listen_fd = -1,
+		.pid = -1,
+		.pidfd = -1,
+		.console_fd = -1,
+	};
+	for (int i = 0; i < OCI_NS_MAX; i++)
+		s->ns_fds[i] = -1;
 }
 
 static int create(struct runtime_sandbox *s, struct err *err)
@@ -267,23 +286,10 @@ static int create(struct runtime_sandbox *s, struct err *err)
 int runtime_create(const struct runtime_create_args *args, struct runtime_container *ret,
                    struct err *err)
 {
-	struct runtime_sandbox s = {
-		.args = args,
-		.spec = args->spec,
-		.cgroup = CGROUP_INIT,
-		.state_dir_fd = -1,
-		.sync_fd = -1,
-		.child_sync_fd = -1,
-		.shared_root_fd = -1,
-		.listen_fd = -1,
-		.pid = -1,
-		.pidfd = -1,
-		.console_fd = -1,
-	};
+	struct runtime_sandbox s;
 	int r;
 
-	for (int i = 0; i < OCI_NS_MAX; i++)
-		s.ns_fds[i] = -1;
+	sandbox_init(&s, args);
 	if (!runtime_id_is_valid(args->id))
 		return err_set(err, E_INVALID,
 		               "'%s' is not a container id: use letters, digits and "

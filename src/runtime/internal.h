@@ -81,6 +81,12 @@ int cgroup_receive(int child_sync_fd, struct err *err);
 
 /* create.c: the hierarchies (CGROUP_BIT) that the container joins. */
 unsigned create_hierarchies(const struct runtime_sandbox *s);
+/* For restore.c, which does the same with another first process. */
+void sandbox_init(struct runtime_sandbox *s, const struct runtime_create_args *args);
+void sandbox_done(struct runtime_sandbox *s);
+void sandbox_undo(struct runtime_sandbox *s); /* after a failure, in reverse */
+int make_state_dir(struct runtime_sandbox *s, struct err *err);
+int save_config(struct runtime_sandbox *s, struct err *err);
 
 /* init.c: the new process. Never returns. */
 void init_main(struct runtime_sandbox *s) NORETURN;

@@ -18,13 +18,6 @@
 #include "sys/caps.h"
 #include "sys/pidfd.h"
 
-struct create_values {
-	const char *bundle, *config, *console_socket, *pidfd_socket, *pid_file;
-	const char *format;
-	bool no_pivot, no_new_keyring, no_subreaper, detach, keep, dry_run;
-	uint64_t preserve_fds;
-};
-
 /* clang-format off */
 #define O(field) OPT(struct create_values, field)
 #define CREATE_OPTIONS \
@@ -53,13 +46,7 @@ const struct opt oci_run_options[] = {
 };
 /* clang-format on */
 
-struct bundle {
-	int fd;
-	char *path;
-	struct oci_spec spec;
-};
-
-static void bundle_done(struct bundle *b)
+void bundle_done(struct bundle *b)
 {
 	if (b->fd >= 0)
 		close(b->fd);
@@ -92,7 +79,7 @@ static void warn_caps(const struct oci_spec *spec)
 			         oci_cap_name(i));
 }
 
-static int bundle_load(struct bundle *b, struct create_values *v, struct err *err)
+int bundle_load(struct bundle *b, struct create_values *v, struct err *err)
 {
 	AUTO_FREE char *text = NULL;
 	size_t len = 0;
@@ -155,9 +142,8 @@ static unsigned cgroup_manager(const struct oci_globals *g)
 	return strcmp(name, "systemd") == 0 ? RUNTIME_SYSTEMD : 0;
 }
 
-static struct runtime_create_args create_args(const struct cmd_ctx *ctx,
-                                              const struct create_values *v, const char *id,
-                                              const struct bundle *b, unsigned flags)
+struct runtime_create_args create_args(const struct cmd_ctx *ctx, const struct create_values *v,
+                                       const char *id, const struct bundle *b, unsigned flags)
 {
 
 	return (struct runtime_create_args){

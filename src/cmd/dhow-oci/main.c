@@ -42,6 +42,8 @@ const struct command oci_commands[] = {
 	{ "update", NULL, "ID", "change the limits of a container", { oci_update_options }, 1, 1, .run = cmd_update },
 	{ "mounts", NULL, "add|remove ID FILE", "mount in a running container, or unmount, by a JSON list of mounts", { NULL }, 3, 3, .run = cmd_mounts },
 	{ "events", NULL, "ID", "print figures of a container, once or at intervals", { oci_events_options }, 1, 1, .run = cmd_events },
+	{ "checkpoint", NULL, "ID", "save a running container to files, by criu", { oci_checkpoint_options }, 1, 1, .run = cmd_checkpoint },
+	{ "restore", NULL, "ID", "make a container from the files of a checkpoint, and wait for it", { oci_restore_options }, 1, 1, .run = cmd_restore },
 	{ "spec", NULL, "", "write an example config.json", { oci_spec_options }, 0, 0, .run = cmd_spec },
 	{ "features", NULL, "", "print what this runtime supports as JSON", { NULL }, 0, 0, .run = cmd_features },
 	{ NULL }

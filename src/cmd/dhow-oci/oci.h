@@ -59,6 +59,26 @@ struct json_object *stats_format(struct cgroup *cg);
 /* Send a pidfd to a unix socket; path NULL: nobody asked for it. */
 int oci_send_pidfd(const char *path, int pidfd, struct err *err);
 
+/* cmd-create.c, also for restore */
+struct create_values {
+	const char *bundle, *config, *console_socket, *pidfd_socket, *pid_file;
+	const char *format;
+	bool no_pivot, no_new_keyring, no_subreaper, detach, keep, dry_run;
+	uint64_t preserve_fds;
+};
+
+struct bundle {
+	int fd;
+	char *path;
+	struct oci_spec spec;
+};
+
+void bundle_done(struct bundle *b);
+int bundle_load(struct bundle *b, struct create_values *v, struct err *err);
+/* Without the state root. flags: enum runtime_create_flags, besides those of the options. */
+struct runtime_create_args create_args(const struct cmd_ctx *ctx, const struct create_values *v,
+                                       const char *id, const struct bundle *b, unsigned flags);
+
 extern const struct command oci_commands[];
 
 #define COMMAND(name)                                                                              \
@@ -79,7 +99,10 @@ COMMAND(cmd_mounts);
 COMMAND(cmd_update);
 COMMAND(cmd_events);
 COMMAND(cmd_features);
+COMMAND(cmd_checkpoint);
+COMMAND(cmd_restore);
 
 extern const struct opt oci_create_options[], oci_run_options[], oci_exec_options[],
 	oci_spec_options[], oci_list_options[], oci_kill_options[], oci_delete_options[],
-	oci_ps_options[], oci_update_options[], oci_events_options[];
+	oci_checkpoint_options[], oci_restore_options[], oci_ps_options[], oci_update_options[],
+	oci_events_options[];

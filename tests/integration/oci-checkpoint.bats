@@ -63,10 +63,10 @@ grows() {
     counter k2
     oci checkpoint --pre-dump --image-path "$T/k2/pre" k2
     oci_is k2 running
-    oci checkpoint --leave-running --image-path "$T/k2/full" --parent-path ../pre --work-path "$T/k2/work" k2
+    oci checkpoint --leave-running --image-path "$T/k2/full" --parent-path ../pre --work-path "$T/k2/logs" k2
     oci_is k2 running
     [ -e "$T/k2/full/parent" ]
-    [ -e "$T/k2/work/dump.log" ]
+    [ -e "$T/k2/logs/dump.log" ]
     at=$(count)
     wait_for 20 grows "$at"
     oci delete -f k2

@@ -80,7 +80,9 @@ grows() {
     mkdir -p "$T/vol"
     bundle '.mounts += [{"destination": "/data", "source": "'"$T/vol"'", "options": ["rbind"]}]'
     cmd sh -c 'while :; do [ ! -e /data/say ] || { cat /data/say; exit 4; }; sleep 0.1; done'
-    (oci run -d k3 </dev/null 2>/dev/null | cat >/dev/null) 3>&-
+    mkfifo "$T/fifo"
+    timeout 300 cat "$T/fifo" >/dev/null 3>&- &
+    oci run -d k3 </dev/null >"$T/fifo" 2>/dev/null
     oci checkpoint --image-path "$T/k3" k3
     (
         sleep 3

@@ -8,6 +8,8 @@
 #include "cli/cli-internal.h"
 #include "cli/copy-options.h"
 #include "cli/progress.h"
+#include "image/sign.h"
+#include "oci/ref.h"
 
 struct copy_cmd_opts {
 	struct copy_opts copy;
@@ -21,6 +23,7 @@ struct copy_cmd_opts {
 	const char *authfile;
 	int src_tls_verify, dest_tls_verify;
 	const char *src_creds, *dest_creds;
+	const char *signature_policy;
 	const char *src_authfile, *dest_authfile;
 	const char *src_cert_dir, *dest_cert_dir;
 };
@@ -42,6 +45,7 @@ static const struct opt options[] = {
 	{ "quiet", 'q', OPT_BOOL, O(quiet), NULL, "no progress", 0, 0 },
 	{ "src-authfile", 0, OPT_STR, O(src_authfile), "FILE", "credentials for the source", 0, COMPLETE_FILE },
 	{ "src-cert-dir", 0, OPT_STR, O(src_cert_dir), "DIR", "certificates for the source", 0, COMPLETE_DIR },
+	{ "signature-policy", 0, OPT_STR, O(signature_policy), "FILE", "policy about signatures (default policy.json of the user or the system)", 0, COMPLETE_FILE },
 	{ "src-creds", 0, OPT_STR, O(src_creds), "USER:PASSWORD", "credentials of the source", 0, 0 },
 	{ "src-tls-verify", 0, OPT_TRISTATE, O(src_tls_verify), NULL, "refuse http and bad certificates of the source", 0, 0 },
 	OPT_END
@@ -77,6 +81,41 @@ static int apply(struct cmd_ctx *ctx, const struct copy_cmd_opts *o, struct copy
 	return 0;
 }
 
+/* The policy's word on the source. What was judged by its digest is what is copied. */
+static int judge(struct cmd_ctx *ctx, const struct copy_cmd_opts *o, struct image_location *source)
+{
+	static const char *const transports[] = { [TRANSPORT_DOCKER] = "docker",
+		                                  [TRANSPORT_OCI] = "oci",
+		                                  [TRANSPORT_OCI_ARCHIVE] = "oci-archive",
+		                                  [TRANSPORT_DOCKER_ARCHIVE] = "docker-archive",
+		                                  [TRANSPORT_DIR] = "dir" };
+	struct sign_access access = { .tls_verify = o->src_tls_verify,
+		                      .creds = o->src_creds,
+		                      .authfile = o->src_authfile ? o->src_authfile : o->authfile,
+		                      .cert_dir = o->src_cert_dir,
+		                      .cancel = cli_cancelled() };
+	AUTO_FREE char *repo = NULL;
+	AUTO_REF ref = IMAGE_REF_INIT;
+	struct digest judged;
+	int r;
+
+	if (source->transport >= ARRAY_LEN(transports) || !transports[source->transport])
+		return 0;
+	cli_catch_signals();
+	r = image_accept_source(transports[source->transport],
+	                        source->transport == TRANSPORT_DOCKER ? source->name : source->path,
+	                        &access, o->signature_policy, &judged, &ctx->err);
+	cli_release_signals();
+	if (r < 0 || judged.alg == DIGEST_NONE)
+		return r;
+	if (image_ref_parse(source->name, &ref, &ctx->err) < 0)
+		return -1;
+	repo = image_ref_repo(&ref);
+	free(source->name);
+	source->name = xasprintf("%s@%s", repo, digest_format(&judged).s);
+	return 0;
+}
+
 static int copy(struct cmd_ctx *ctx, const struct copy_cmd_opts *o, const char *from,
                 const char *to)
 {
@@ -93,6 +132,8 @@ static int copy(struct cmd_ctx *ctx, const struct copy_cmd_opts *o, const char *
 	    image_location_parse(from, TRANSPORT_STORE, &source, &ctx->err) < 0 ||
 	    image_location_parse(to, TRANSPORT_STORE, &dest, &ctx->err) < 0)
 		return -1;
+	if (judge(ctx, o, &source) < 0)
+		return err_ctx(&ctx->err, "copy '%s'", from);
 	store = cli_images(ctx);
 	if (!store)
 		return -1;

@@ -8,6 +8,8 @@
 #include "cli/cli-internal.h"
 #include "cli/copy-options.h"
 #include "cli/progress.h"
+#include "image/sign.h"
+#include "oci/ref.h"
 
 struct push_opts {
 	struct copy_opts copy;
@@ -18,6 +20,7 @@ struct push_opts {
 	const char *creds;
 	const char *authfile;
 	const char *cert_dir;
+	struct sign_options sign;
 };
 
 #define P(field) OPT(struct push_opts, field)
@@ -29,6 +32,10 @@ static const struct opt options[] = {
 	{ "creds", 0, OPT_STR, P(creds), "USER:PASSWORD", "credentials of the registry", 0, 0 },
 	{ "digestfile", 0, OPT_STR, P(digestfile), "FILE", "write the digest of what was pushed to FILE", 0, COMPLETE_FILE },
 	{ "quiet", 'q', OPT_BOOL, P(quiet), NULL, "no progress", 0, 0 },
+	{ "sign-by", 0, OPT_STR, P(sign.gpg_key), "KEYID", "sign what was pushed with an OpenPGP key that gpg has", 0, 0 },
+	{ "sign-by-sigstore-private-key", 0, OPT_STR, P(sign.key_file), "FILE", "sign what was pushed with a sigstore key", 0, COMPLETE_FILE },
+	{ "sign-identity", 0, OPT_STR, P(sign.identity), "NAME", "name that is signed (default: the one pushed to)", 0, 0 },
+	{ "sign-passphrase-file", 0, OPT_STR, P(sign.passphrase_file), "FILE", "passphrase of the key (default: $COSIGN_PASSWORD, or gpg asks)", 0, COMPLETE_FILE },
 	{ "tls-verify", 0, OPT_TRISTATE, P(tls_verify), NULL, "refuse http and certificates that do not verify (default true, but http on loopback)", 0, 0 },
 	OPT_END
 };
@@ -39,6 +46,44 @@ static int write_digest(struct cmd_ctx *ctx, const char *path, const struct dige
 	struct digest_text text = digest_format(digest);
 
 	return file_write_atomic_at(AT_FDCWD, path, text.s, strlen(text.s), 0644, 0, &ctx->err);
+}
+
+/* What was pushed, by its digest: the tag may be somebody else's by now. */
+static int sign(struct cmd_ctx *ctx, const struct push_opts *o, const char *name,
+                const struct digest *digest)
+{
+	struct sign_options one = o->sign;
+	AUTO_REF ref = IMAGE_REF_INIT;
+	AUTO_FREE char *repo = NULL;
+	AUTO_FREE char *at = NULL;
+	struct digest signed_digest;
+	int r = 0;
+
+	if (!one.gpg_key && !one.key_file)
+		return 0;
+	if (image_ref_parse(name, &ref, &ctx->err) < 0)
+		return -1;
+	repo = image_ref_repo(&ref);
+	at = xasprintf("%s@%s", repo, digest_format(digest).s);
+	one.access = (struct sign_access){ .tls_verify = o->tls_verify,
+		                           .creds = o->creds,
+		                           .authfile = o->authfile,
+		                           .cert_dir = o->cert_dir,
+		                           .cancel = cli_cancelled() };
+	if (!one.identity)
+		one.identity = name;
+	cli_catch_signals();
+	if (o->sign.gpg_key) {
+		one.key_file = NULL;
+		r = image_sign(at, &one, &signed_digest, &ctx->err);
+	}
+	if (r == 0 && o->sign.key_file) {
+		one.key_file = o->sign.key_file;
+		one.gpg_key = NULL;
+		r = image_sign(at, &one, &signed_digest, &ctx->err);
+	}
+	cli_release_signals();
+	return r;
 }
 
 /* One image to one place. */
@@ -55,6 +100,10 @@ static int push(struct cmd_ctx *ctx, const struct push_opts *o, const char *name
 	if (!store || copy_opts_apply(&o->copy, &c, &ctx->err) < 0 ||
 	    image_location_parse(to, TRANSPORT_DOCKER, &dest, &ctx->err) < 0)
 		return -1;
+	if (dest.transport != TRANSPORT_DOCKER && (o->sign.gpg_key || o->sign.key_file)) {
+		err_set(&ctx->err, E_UNSUPPORTED, "push: signing is for registries");
+		return err_hint(&ctx->err, "sign a folder with 'dhow image sign dir:PATH'");
+	}
 	from.name = xstrdup(name);
 	c.dest = (struct copy_side){ .tls_verify = o->tls_verify,
 		                     .creds = o->creds,
@@ -70,6 +119,8 @@ static int push(struct cmd_ctx *ctx, const struct push_opts *o, const char *name
 	if (dest.transport == TRANSPORT_DOCKER &&
 	    image_note_digest(store, name, dest.name, &result.digest, &ctx->err) < 0)
 		return -1;
+	if (dest.transport == TRANSPORT_DOCKER && sign(ctx, o, dest.name, &result.digest) < 0)
+		return err_ctx(&ctx->err, "'%s' was pushed, but not signed", to);
 	if (o->digestfile && write_digest(ctx, o->digestfile, &result.digest) < 0)
 		return -1;
 	if (!o->quiet)

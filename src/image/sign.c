@@ -394,3 +394,19 @@ int image_verify(const char *text, const struct verify_options *options, struct 
 	*ret = t.digest;
 	return r;
 }
+
+int image_accept_source(const char *transport, const char *name, const struct sign_access *access,
+                        const char *policy_file, struct digest *ret, struct err *err)
+{
+	struct verify_options options = { .access = *access, .policy_file = policy_file };
+	AUTO_POLICY policy = POLICY_INIT;
+
+	*ret = (struct digest){ 0 };
+	if (policy_load(policy_file, &policy, err) < 0)
+		return -1;
+	if (policy_is_open(&policy))
+		return 0;
+	if (strcmp(transport, "docker") != 0)
+		return accept_archive(&policy, transport, NULL, err);
+	return image_verify(name, &options, ret, err);
+}

@@ -47,3 +47,10 @@ struct verify_options {
 /* E_PERM: no signature is good. Zero signatures are none that is good. */
 int image_verify(const char *ref, const struct verify_options *options, struct digest *ret,
                  struct err *err);
+
+/* For who copies an image without storing it: whether the policy accepts the source. transport:
+ * "docker" with a reference, else one of policy.json's with a path. For "docker" with a policy that
+ * wants something, *ret is the digest that was judged, which is the one to be copied; else its alg
+ * is DIGEST_NONE. */
+int image_accept_source(const char *transport, const char *name, const struct sign_access *access,
+                        const char *policy_file, struct digest *ret, struct err *err);

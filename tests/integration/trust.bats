@@ -255,6 +255,25 @@ END
     says "transparency log"
 }
 
+@test "push signs what it pushed; image copy obeys the policy" {
+    image busybox
+    ok dhow push -q --sign-by signer@example.com --sign-by-sigstore-private-key "$T/keys/good.key" busybox "docker://$REGISTRY/team/pushed:v1"
+    APP=$REGISTRY/team/pushed:v1
+    by_gpg gnupg
+    ok pull "$APP"
+    by_key good
+    ok pull "$APP"
+    ok dhow image copy -q --signature-policy "$T/policy.json" "docker://$APP" "dir:$T/copy1"
+    by_key other
+    fails 125 dhow image copy -q --signature-policy "$T/policy.json" "docker://$APP" "dir:$T/copy2"
+    says "not by a trusted key"
+    [ ! -e "$T/copy2" ]
+    fails 125 dhow image copy -q --signature-policy "$T/policy.json" "dir:$T/copy1" "dir:$T/copy2"
+    says "rejected by the policy"
+    fails 125 dhow push -q --sign-by signer@example.com busybox "dir:$T/copy3"
+    says "signing is for registries"
+}
+
 # --- at run ---
 
 @test "what was accepted once is judged anew: policy, key and scope changed after the pull" {

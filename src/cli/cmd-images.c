@@ -320,6 +320,7 @@ struct rmi_opts {
 	bool all;
 	bool force;
 	bool ignore;
+	bool no_prune;
 };
 
 #define R(field) OPT(struct rmi_opts, field)
@@ -327,6 +328,7 @@ struct rmi_opts {
 static const struct opt rmi_options[] = {
 	{ "all", 'a', OPT_BOOL, R(all), NULL, "remove every image", 0, 0 },
 	{ "force", 'f', OPT_BOOL, R(force), NULL, "remove an image with all its names; of one in use, the names", 0, 0 },
+	{ "no-prune", 0, OPT_BOOL, R(no_prune), NULL, "for other tools: images have no nameless parents here", OPT_HIDDEN, 0 },
 	{ "ignore", 'i', OPT_BOOL, R(ignore), NULL, "an image that does not exist is no error", 0, 0 },
 	OPT_END
 };

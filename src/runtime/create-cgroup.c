@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/num.h"
@@ -115,6 +116,16 @@ refused:
 	return -1;
 }
 
+/* Whether the new process has ended by itself meanwhile: then *err is what it says about that, and
+ * not what became of its scope. */
+static bool ended_first(const struct runtime_sandbox *s, struct err *err)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == s->pid && sync_receive(s->sync_fd, NULL, err) < 0;
+}
+
 /* Ask systemd for the scope, with the process in it, and open what it has made; hierarchies that
  * systemd does not care for are made as without it. */
 static int start_scope(struct runtime_sandbox *s, unsigned wanted, struct err *err)
@@ -124,13 +135,17 @@ static int start_scope(struct runtime_sandbox *s, unsigned wanted, struct err *e
 	/* Ours to stop, whatever follows: also one that came too late. Not one that was there. */
 	if (r == 0 || err->code != E_EXISTS)
 		s->cgroup.made = CGROUP_BIT(CGROUP_UNIFIED);
-	if (r < 0)
+	if (r < 0) {
+		(void)ended_first(s, err);
 		return -1;
+	}
 	free(s->plan.cgroup_path);
 	s->plan.cgroup_path = scope_cgroup(s->pid, err);
 	if (!s->plan.cgroup_path)
 		return -1;
 	if (!strstr(s->plan.cgroup_path, s->scope.unit)) {
+		if (ended_first(s, err))
+			return -1;
 		err_set(err, E_PERM,
 		        "systemd did not move the container's process from '%s' to '%s'",
 		        s->plan.cgroup_path, s->scope.unit);

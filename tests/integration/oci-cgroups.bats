@@ -349,13 +349,14 @@ systemd_container() {
     uid=$(id -u dhowtest)
     wait_for 60 test -S "/run/user/$uid/bus"
     chmod 755 "$T" "$B"
+    mkdir -p "$B/rootfs/sys/fs/cgroup" # the user may not
     bundle '.process.args = ["cat", "/proc/self/cgroup", "/sys/fs/cgroup/memory.max"]' "$MAPPED" \
         '.linux.uidMappings = [{"containerID":0,"hostID":'"$uid"',"size":1}] | .linux.gidMappings = .linux.uidMappings' \
         '.linux.namespaces |= map(select(.type != "network"))' 'del(.mounts[] | select(.destination == "/sys"))' \
         '.mounts |= map(if .type == "devpts" then .options -= ["gid=5"] else . end)' \
         '.linux.resources = {"memory":{"limit":33554432},"pids":{"limit":50}}' 'del(.linux.cgroupsPath)' '.mounts |= map(select(.destination != "/sys/fs/cgroup")) + [{"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup","options":["ro","nosuid","noexec","nodev"]}]'
     cp "$BUILD/dhow-oci" "$T/dhow-oci"
-    # within the session: what comes from elsewhere its systemd may not move
+    # within the session
     cat >"$T/in-session" <<-END
 	#!/bin/sh
 	cd '$B' && exec '$T/dhow-oci' --systemd-cgroup run user1
@@ -365,8 +366,11 @@ systemd_container() {
         systemd-run --user --wait --pipe -q "$T/in-session"
     says "0::/"
     says 33554432
-    fails 1 setpriv --reuid dhowtest --regid dhowtest --init-groups --reset-env env "XDG_RUNTIME_DIR=/run/user/$uid" "$T/in-session"
-    says "did not move"
+    # what its first process says is the error, not what became of the scope
+    rmdir "$B/rootfs/sys/fs/cgroup" "$B/rootfs/sys/fs"
+    fails 125 setpriv --reuid dhowtest --regid dhowtest --init-groups --reset-env env "XDG_RUNTIME_DIR=/run/user/$uid" \
+        systemd-run --user --wait --pipe -q "$T/in-session" || [ "$status" -eq 1 ]
+    says "sys/fs/cgroup"
     loginctl disable-linger dhowtest
 }
 

@@ -252,6 +252,8 @@ int shared_root_enter(int root_fd);
 char *bundle_path(const struct runtime_create_args *args, const char *path);
 int state_dir_open(int state_root_fd, const char *id, struct err *err);
 int state_write(const struct runtime_sandbox *s, struct err *err);
+/* What state_write() wrote, checked; what the kernel says about it (status) is not asked for. */
+int state_parse(const char *text, size_t len, struct runtime_state *ret, struct err *err);
 /* The state JSON of a container under construction, for hooks. */
 char *state_format_creating(const struct runtime_sandbox *s, enum runtime_status status, pid_t pid);
 

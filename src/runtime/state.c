@@ -308,12 +308,25 @@ static void probe(int dir_fd, struct runtime_state *s)
 		s->status = RUNTIME_PAUSED;
 }
 
+int state_parse(const char *text, size_t len, struct runtime_state *ret, struct err *err)
+{
+	AUTO_JSON *obj = NULL;
+	struct json root;
+
+	*ret = (struct runtime_state){ 0 };
+	if (json_parse("state.json", text, len, &obj, err) < 0)
+		return -1;
+	root = json_root(obj, "state.json");
+	if (parse_state(&root, ret, err) == 0)
+		return 0;
+	runtime_state_done(ret);
+	return -1;
+}
+
 int runtime_state(int state_root_fd, const char *id, struct runtime_state *ret, struct err *err)
 {
 	AUTO_FD dir = state_dir_open(state_root_fd, id, err);
 	AUTO_FREE char *text = NULL;
-	AUTO_JSON *obj = NULL;
-	struct json root;
 	size_t len = 0;
 
 	*ret = (struct runtime_state){ 0 };
@@ -324,13 +337,8 @@ int runtime_state(int state_root_fd, const char *id, struct runtime_state *ret, 
 			return err_set(err, E_NOT_FOUND, "container '%s' does not exist", id);
 		return err_ctx(err, "container '%s'", id);
 	}
-	if (json_parse("state.json", text, len, &obj, err) < 0)
+	if (state_parse(text, len, ret, err) < 0)
 		return err_ctx(err, "container '%s'", id);
-	root = json_root(obj, "state.json");
-	if (parse_state(&root, ret, err) < 0) {
-		runtime_state_done(ret);
-		return err_ctx(err, "container '%s'", id);
-	}
 	probe(dir, ret);
 	return 0;
 }

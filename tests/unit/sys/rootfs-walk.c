@@ -43,8 +43,12 @@ static int make_tree(void)
 static int by_kernel(int root, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
 {
 	struct open_how how = { .flags = flags | O_CLOEXEC, .mode = mode, .resolve = resolve };
-	long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	long fd;
 
+	/* EAGAIN: something was renamed somewhere on the machine while a ".." was resolved */
+	do
+		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	while (fd < 0 && errno == EAGAIN);
 	return fd < 0 ? -errno : (int)fd;
 }
 

@@ -98,7 +98,8 @@ int signature_parse(const char *what, const char *data, size_t len, struct signa
 	} else if (len >= bundle && memcmp(data, PREFIX_BUNDLE, bundle) == 0) {
 		s.kind = SIGNATURE_BUNDLE;
 		s.len = len - bundle;
-		s.data = xstrndup(data + bundle, s.len);
+		s.data = xcalloc(s.len + 1, 1);
+		memcpy(s.data, data + bundle, s.len);
 	} else if (data[0] == '\0') {
 		return err_set(err, E_UNSUPPORTED, "%s: a signature of an unknown format", what);
 	} else {

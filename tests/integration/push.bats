@@ -39,6 +39,18 @@ look() {
     says "$REGISTRY/to/dhow@sha256:"
 }
 
+@test "podman pulls what we push and pushes what we pull, by the same digest" {
+    require podman
+    local digest podman=(podman --root "$T/podman" --runroot "$T/podman-run" --storage-driver vfs)
+    digest=$(dhow push -q made:1 "$REGISTRY/for/podman:1")
+    ok "${podman[@]}" pull -q --tls-verify=false "$REGISTRY/for/podman@$digest"
+    [ "$output" = "$(dhow images -q --no-trunc made | cut -d: -f2)" ]
+    ok "${podman[@]}" push -q --tls-verify=false --digestfile "$T/podman-digest" "$output" "$REGISTRY/from/podman:1"
+    ok dhow pull -q "$REGISTRY/from/podman:1"
+    ok dhow push -q "$REGISTRY/from/podman:1" "$REGISTRY/again/podman:1"
+    [ "$output" = "$(cat "$T/podman-digest")" ]
+}
+
 @test "without the compressed form the layer is compressed anew, and known the second time" {
     ok dhow push made:1 "$REGISTRY/made:1"
     says "(2 blobs sent, 0 there already)"

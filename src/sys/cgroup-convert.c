@@ -17,7 +17,7 @@ static int64_t log2_q32(uint64_t x)
 	for (int digit = 31; digit >= 0; digit--) {
 		m = (uint64_t)(((unsigned __int128)m * m) >> 62);
 		if (m >> 63) {
-			result |= 1ll << digit;
+			result |= (int64_t)1 << digit;
 			m >>= 1;
 		}
 	}

@@ -253,7 +253,7 @@ box() {
 }
 
 @test "what is not supported is refused by name" {
-    for option in --health-cmd=true --volume-driver=nfs --gpus=all --link=a --storage-opt=size=1; do
+    for option in --health-cmd=true --volume-driver=nfs --gpus=all --link=a; do
         fails 125 box "$option" busybox true
         says "option ${option%%=*} is not supported"
     done

@@ -124,6 +124,21 @@ static int open_console(struct exec *e, int *ret_slave, struct err *err)
 	return r < 0 ? err_sys(err, -r, "process.terminal: hand over") : 0;
 }
 
+/* As init does (init.c), while it waits for its limits and attributes. */
+static int keep_descriptors(const struct exec *e, struct err *err)
+{
+	const struct process_context *c = &e->ctx;
+	const int keep[] = {
+		e->child_sync_fd,
+		c->stage_fd,
+		c->landlock_fd,
+		c->lsm ? c->lsm->apparmor_fd : -1,
+		c->lsm ? c->lsm->selinux_fd : -1,
+	};
+
+	return process_keep_fds(3 + c->preserve_fds, keep, ARRAY_LEN(keep), err);
+}
+
 /* The new process, inside. */
 static int child_run(struct exec *e, struct err *err)
 {
@@ -153,7 +168,7 @@ static int child_run(struct exec *e, struct err *err)
 		return err_sys(err, errno, "close_range");
 	if (process_personality(&e->spec->linux_, err) < 0 ||
 	    memory_policy_apply(&e->spec->linux_.memory_policy, err) < 0 ||
-	    process_prepare(&e->ctx, err) < 0)
+	    process_prepare(&e->ctx, err) < 0 || keep_descriptors(e, err) < 0)
 		return -1;
 	if (sync_send(e->child_sync_fd, 'r') < 0)
 		return err_set(err, E_INTERRUPTED, "the runtime is gone");
@@ -335,6 +350,7 @@ int runtime_exec(const struct runtime_exec_args *args, struct runtime_container 
 	struct exec e = {
 		.args = args,
 		.cgroup = CGROUP_INIT,
+		.ctx = { .landlock_fd = -1, .stage_fd = -1 },
 		.target_fd = -1,
 		.proc_fd = -1,
 		.root_fd = -1,

@@ -269,9 +269,29 @@ static int start_container_hooks(struct runtime_sandbox *s, struct err *err)
 	return hooks_run(h, "startContainer", &(struct hook_place){ 0 }, state, err);
 }
 
-/* The specification lets a container without a process be created, but not be started. */
-static int wait_for_nothing(struct runtime_sandbox *s, struct err *err)
+/* Directories of the host (bundle, state, cgroups) and what the caller has open must not be reached
+ * through a container that is not started yet. */
+static int keep_descriptors(const struct runtime_sandbox *s, const struct process_context *c,
+                            struct err *err)
 {
+	const int keep[] = {
+		s->child_sync_fd,
+		s->listen_fd,
+		c->stage_fd,
+		c->landlock_fd,
+		c->lsm ? c->lsm->apparmor_fd : -1,
+		c->lsm ? c->lsm->selinux_fd : -1,
+	};
+
+	return process_keep_fds(3 + c->preserve_fds, keep, ARRAY_LEN(keep), err);
+}
+
+/* The specification lets a container without a process be created, but not be started. */
+static int wait_for_nothing(struct runtime_sandbox *s, const struct process_context *c,
+                            struct err *err)
+{
+	if (keep_descriptors(s, c, err) < 0)
+		return -1;
 	if (sync_send(s->child_sync_fd, 'r') < 0)
 		return err_set(err, E_INTERRUPTED, "the runtime is gone");
 	if (wait_start(s, err) < 0)
@@ -300,6 +320,8 @@ static int init_run(struct runtime_sandbox *s, struct err *err)
 		.filter_len = s->plan.filter_len,
 		.filter_flags = s->plan.filter_flags,
 		.landlock = s->spec->linux_.landlock.present ? &s->spec->linux_.landlock : NULL,
+		.landlock_fd = -1,
+		.stage_fd = -1,
 		.seccomp = &s->spec->linux_.seccomp,
 		.preserve_fds = s->args->preserve_fds,
 		.listen_fds = s->args->listen_fds,
@@ -314,13 +336,14 @@ static int init_run(struct runtime_sandbox *s, struct err *err)
 	    memory_policy_apply(&s->spec->linux_.memory_policy, err) < 0)
 		return -1;
 	if (!s->spec->has_process)
-		return wait_for_nothing(s, err);
+		return wait_for_nothing(s, &c, err);
 	if (process_stdio(c.process, s->args->stdio, slave, err) < 0)
 		return -1;
+	(void)TAKE_FD(slave); /* 0 to 2 are it; closed with all others */
 	/* The last word on descriptors: 0 to 2, those to be passed on, and nothing else. */
 	if (close_range(3 + c.preserve_fds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return err_sys(err, errno, "close_range");
-	if (process_prepare(&c, err) < 0)
+	if (process_prepare(&c, err) < 0 || keep_descriptors(s, &c, err) < 0)
 		return -1;
 	if (sync_send(s->child_sync_fd, 'r') < 0)
 		return err_set(err, E_INTERRUPTED, "the runtime is gone");

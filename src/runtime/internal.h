@@ -146,6 +146,9 @@ int process_limits(const struct oci_process *p, pid_t pid, bool late, struct err
 /* Of this process, while it still sees the host's /proc and is dumpable. */
 int process_oom_score(const struct oci_process *p, struct err *err);
 void process_reset_signals(void);
+/* Close all descriptors from this one upwards but for those (-1: none). Before the process waits
+ * for its caller: what is only close-on-exec could be had by who gets to look into it meanwhile. */
+int process_keep_fds(unsigned from, const int *keep, size_t n, struct err *err);
 int process_personality(const struct oci_linux *l, struct err *err);
 
 /* landlock.c: a ruleset of what the kernel has of this, rules opened inside "/". *ret_fd -1: the

@@ -323,6 +323,23 @@ int process_prepare(struct process_context *c, struct err *err)
 	return c->stage_fd < 0 ? -1 : 0;
 }
 
+int process_keep_fds(unsigned from, const int *keep, size_t n, struct err *err)
+{
+	unsigned next;
+
+	/* The next one that is kept, in ascending order, and what is before it. */
+	do {
+		next = ~0u;
+		for (size_t i = 0; i < n; i++)
+			if (keep[i] >= 0 && (unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > from && close_range(from, next - (next != ~0u), 0) < 0)
+			return err_sys(err, errno, "close descriptors from %u", from);
+		from = next + 1;
+	} while (next != ~0u);
+	return 0;
+}
+
 int process_personality(const struct oci_linux *l, struct err *err)
 {
 	if (!l->personality)

@@ -208,6 +208,42 @@ END
     [ "$output" = 4 ]
 }
 
+# descriptors PID MAX: what a process has open above MAX, but sockets and the sealed stage
+descriptors() {
+    local fd to
+    for fd in "/proc/$1/fd"/*; do
+        to=$(readlink "$fd")
+        [ "${fd##*/}" -gt "$2" ] || continue
+        [[ $to == socket:* || $to == /memfd:dhow-stage* ]] || echo "${fd##*/} $to"
+    done
+}
+
+@test "CVE-2016-9962, CVE-2024-21626: while it waits to be started, init holds nothing of the host's" {
+    bundle '.linux.resources.memory = {"limit":67108864} | .linux.resources.pids = {"limit":50}'
+    cmd sleep 1000
+    # inherited descriptors, some close-on-exec and some not, and those of the runtime itself
+    (cd "$B" && exec 5</ 9</etc/passwd 17<"$T" && dhow_oci create h1 </dev/null >/dev/null 2>&1)
+    run descriptors "$(oci state h1 | jq .pid)" 2
+    echo "$output"
+    [ -z "$output" ]
+    ok oci start h1
+    oci delete -f h1
+    # those that are asked for stay, and nothing above them
+    (cd "$B" && exec 3</etc/passwd 4</etc/group 5</ 6</ && dhow_oci create --preserve-fds 2 h2 </dev/null >/dev/null 2>&1)
+    pid=$(oci state h2 | jq .pid)
+    [ "$(readlink "/proc/$pid/fd/4")" = /etc/group ]
+    run descriptors "$pid" 4
+    echo "$output"
+    [ -z "$output" ]
+    oci delete -f h2
+    # without a process
+    bundle 'del(.process)'
+    (cd "$B" && exec 5</ && dhow_oci create h3 </dev/null >/dev/null 2>&1)
+    run descriptors "$(oci state h3 | jq .pid)" 2
+    echo "$output"
+    [ -z "$output" ]
+}
+
 @test "CVE-2025-23266: a hook's environment is the configuration's" {
     printf 'env >"%s"\n' "$T/hook.env" >"$T/hook.sh"
     bundle ".process.env += [\"LD_PRELOAD=/evil.so\"] | .hooks.createContainer = [{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"$T/hook.sh\"],\"env\":[\"ONLY=this\"]}]"

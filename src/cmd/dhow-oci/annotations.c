@@ -10,10 +10,22 @@
 #define SECCOMP_RECEIVER "run.oci.seccomp.receiver"
 #define SECCOMP_STRICT   "run.oci.seccomp_fail_unknown_syscall"
 
+/* All that change something, also where the runtime itself reads them; "..." with a dot at its end is
+ * a prefix (runtime-spec, features.md, "potentiallyUnsafeConfigAnnotations"). */
+/* clang-format off */
 const char *const oci_annotation_names[] = {
-	OCI_LANDLOCK_ANNOTATION, KEEP_GROUPS,    PIDFD_RECEIVER,
-	SECCOMP_RECEIVER,        SECCOMP_STRICT, NULL,
+	"org.systemd.property.",
+	OCI_LANDLOCK_ANNOTATION,
+	"run.oci.delegate-cgroup",
+	"run.oci.hooks.stderr",
+	"run.oci.hooks.stdout",
+	KEEP_GROUPS,
+	PIDFD_RECEIVER,
+	SECCOMP_RECEIVER,
+	SECCOMP_STRICT,
+	NULL,
 };
+/* clang-format on */
 
 /* Who asks for one of these would get less isolation than expected without it. */
 static const char *const refused[] = { "run.oci.handler", "run.oci.seccomp.plugins",

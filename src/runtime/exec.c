@@ -284,6 +284,8 @@ static int take_console(struct exec *e, int fd, struct err *err)
 	if (fd < 0)
 		return err_set(err, E_INTERNAL, "the terminal did not arrive");
 	if (!e->args->console_socket) {
+		if (e->args->plain_terminal)
+			runtime_terminal_plain(fd);
 		e->console_fd = fd;
 		return 0;
 	}

@@ -29,6 +29,7 @@ static void NORETURN hook_child(const struct oci_hook *h, const struct hook_plac
 	static char *no_env[] = { NULL };
 	char *no_args[] = { h->path, NULL };
 	int out = open_output(place->out_path), err = err_fd;
+	struct err e = ERR_INIT;
 
 	process_reset_signals();
 	if (place->err_path)
@@ -40,6 +41,10 @@ static void NORETURN hook_child(const struct oci_hook *h, const struct hook_plac
 		dup2(err, 2);
 	if (place->bundle && chdir(place->bundle) < 0) {
 		dprintf(2, "chdir '%s': %s", place->bundle, strerror(errno));
+		_exit(127);
+	}
+	if (place->confined && process_confine(place->confined, &e) < 0) {
+		dprintf(2, "%s", e.msg);
 		_exit(127);
 	}
 	close_range(3, ~0u, 0);

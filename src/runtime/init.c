@@ -258,7 +258,9 @@ static int wait_start(struct runtime_sandbox *s, struct err *err)
 	}
 }
 
-static int start_container_hooks(struct runtime_sandbox *s, struct err *err)
+/* Their programs are the container's: they may do what its process may, and no more. */
+static int start_container_hooks(struct runtime_sandbox *s, const struct process_context *c,
+                                 struct err *err)
 {
 	const struct oci_hooks *h = &s->spec->hooks[OCI_HOOK_START_CONTAINER];
 	AUTO_FREE char *state = NULL;
@@ -266,7 +268,7 @@ static int start_container_hooks(struct runtime_sandbox *s, struct err *err)
 	if (!h->count)
 		return 0;
 	state = state_format_creating(s, RUNTIME_CREATED, getpid());
-	return hooks_run(h, "startContainer", &(struct hook_place){ 0 }, state, err);
+	return hooks_run(h, "startContainer", &(struct hook_place){ .confined = c }, state, err);
 }
 
 /* Directories of the host (bundle, state, cgroups) and what the caller has open must not be reached
@@ -347,7 +349,7 @@ static int init_run(struct runtime_sandbox *s, struct err *err)
 		return -1;
 	if (sync_send(s->child_sync_fd, 'r') < 0)
 		return err_set(err, E_INTERRUPTED, "the runtime is gone");
-	if (wait_start(s, err) < 0 || start_container_hooks(s, err) < 0)
+	if (wait_start(s, err) < 0 || start_container_hooks(s, &c, err) < 0)
 		return -1;
 	return process_execute(&c, s->child_sync_fd, err);
 }

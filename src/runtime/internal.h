@@ -145,6 +145,9 @@ int process_execute(struct process_context *c, int report_fd, struct err *err);
 int process_limits(const struct oci_process *p, pid_t pid, bool late, struct err *err);
 /* Of this process, while it still sees the host's /proc and is dumpable. */
 int process_oom_score(const struct oci_process *p, struct err *err);
+/* The same restrictions for a child of this process, which executes something else: no_new_privs,
+ * capabilities, Landlock, seccomp (what would notify an agent fails with ENOSYS). */
+int process_confine(const struct process_context *c, struct err *err);
 void process_reset_signals(void);
 /* Close all descriptors from this one upwards but for those (-1: none). Before the process waits
  * for its caller: what is only close-on-exec could be had by who gets to look into it meanwhile. */
@@ -202,6 +205,8 @@ int terminal_send(const char *socket_path, int master_fd, struct err *err);
  * the end goes into the error). */
 struct hook_place {
 	const char *bundle, *out_path, *err_path;
+	/* Of a hook whose program is the container's: what holds for its process. NULL: nothing. */
+	const struct process_context *confined;
 };
 /* By crun's annotations run.oci.hooks.stdout and stderr. Borrows. */
 struct hook_place hook_place(const char *bundle, const struct oci_keyval *annotations, size_t n);

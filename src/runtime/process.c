@@ -22,6 +22,10 @@
 #include "oci/names.h"
 #include "sys/caps.h"
 
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#	define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1u << 5)
+#endif
+
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* Signals that are ignored or handled, by /proc/self/status; all of them where it cannot be read.
@@ -362,7 +366,8 @@ static int apply_filter(struct process_context *c, int report_fd, struct err *er
 	return 0;
 }
 
-int process_execute(struct process_context *c, int report_fd, struct err *err)
+/* Capabilities and no_new_privs, as they are at execve. */
+static int apply_caps(const struct process_context *c, struct err *err)
 {
 	const struct oci_process *p = c->process;
 	uint64_t known = caps_known();
@@ -371,12 +376,9 @@ int process_execute(struct process_context *c, int report_fd, struct err *err)
 	uint64_t permitted = p->caps.permitted & known & have;
 	uint64_t inheritable = p->caps.inheritable & known & have;
 	uint64_t ambient = p->caps.ambient & permitted & inheritable;
-	char **argv = stage_argv(report_fd, c->exe, &p->args);
 	uint64_t extra = 0;
 	int r;
 
-	if (process_limits(p, 0, true, err) < 0 || (c->lsm && lsm_apply(c->lsm, err) < 0))
-		return -1;
 	if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, errno, "process.noNewPrivileges: set");
 	/* Installing a filter or a Landlock ruleset takes CAP_SYS_ADMIN or no_new_privs. Afterwards
@@ -392,6 +394,34 @@ int process_execute(struct process_context *c, int report_fd, struct err *err)
 		if (r < 0)
 			return err_sys(err, -r, "process.capabilities.ambient: raise");
 	}
+	return 0;
+}
+
+int process_confine(const struct process_context *c, struct err *err)
+{
+	struct sock_fprog prog = { .len = c->filter_len, .filter = (void *)c->filter };
+	unsigned long flags = c->filter_flags & ~(SECCOMP_FILTER_FLAG_NEW_LISTENER |
+	                                          SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+
+	if (apply_caps(c, err) < 0)
+		return -1;
+	if (c->landlock && c->landlock_fd >= 0 &&
+	    landlock_apply(c->landlock, c->landlock_fd, err) < 0)
+		return -1;
+	if (c->filter && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog) < 0)
+		return err_sys(err, errno, "linux.seccomp: install the filter");
+	return 0;
+}
+
+int process_execute(struct process_context *c, int report_fd, struct err *err)
+{
+	const struct oci_process *p = c->process;
+	char **argv = stage_argv(report_fd, c->exe, &p->args);
+	int r;
+
+	if (process_limits(p, 0, true, err) < 0 || (c->lsm && lsm_apply(c->lsm, err) < 0) ||
+	    apply_caps(c, err) < 0)
+		return -1;
 	/* The stage closes it, or reports on it. */
 	if (fd_set_cloexec(report_fd, false) < 0)
 		return err_set(err, E_INTERNAL, "descriptor %d is gone", report_fd);

@@ -131,6 +131,10 @@ int runtime_kill(int state_root_fd, const char *id, int signal, unsigned flags, 
  * when it does not exist. 1: it is removed, but a poststop hook failed, as *err says. */
 int runtime_delete(int state_root_fd, const char *id, bool force, struct err *err);
 
+/* Have lines end in a newline alone, for who copies a container's terminal to a file, a pipe or
+ * another terminal. Before the program is started, which may change it again. */
+void runtime_terminal_plain(int master_fd);
+
 struct runtime_exec_args {
 	const char *id;
 	int state_root_fd;
@@ -144,6 +148,7 @@ struct runtime_exec_args {
 	/* "PATH" or "CONTROLLER[,CONTROLLER...]:PATH" below the container's cgroup; NULL: itself */
 	const struct strv *cgroups;
 	bool ignore_paused;
+	bool plain_terminal; /* runtime_terminal_plain() before the program is executed */
 };
 
 /* Run another process in the container. On success it has executed its program; it is a child of

@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
+#include <termios.h>
 
 int terminal_open(int pts_fd, const struct oci_process *p, int *ret_master, int *ret_slave,
                   struct err *err)
@@ -43,6 +44,16 @@ int terminal_open(int pts_fd, const struct oci_process *p, int *ret_master, int 
 	*ret_master = TAKE_FD(master);
 	*ret_slave = TAKE_FD(slave);
 	return 0;
+}
+
+void runtime_terminal_plain(int master_fd)
+{
+	struct termios mode;
+
+	if (tcgetattr(master_fd, &mode) < 0)
+		return;
+	mode.c_oflag &= ~(tcflag_t)ONLCR;
+	(void)tcsetattr(master_fd, TCSANOW, &mode);
 }
 
 int terminal_send(const char *socket_path, int master_fd, struct err *err)

@@ -82,12 +82,15 @@ digest() {
 
 @test "CVE-2019-18837: mount targets that are links stay inside the root" {
     ln -s "$T" "$B/rootfs/way-out"
-    ln -s ../../../../../../../../../../"$T" "$B/rootfs/way-out2"
-    bundle '.mounts += [{"destination":"/way-out/canary","type":"bind","source":"/dev/null"},
-        {"destination":"/way-out2/deep/dir","type":"tmpfs","source":"tmpfs"}]'
-    run script true
-    [ ! -e "$T/deep" ]
-    [ "$(cat "$T/canary")" = untouched ]
+    ln -s "../../../../../../../../../..$T" "$B/rootfs/way-out2"
+    # one at a time: the first that is refused ends it
+    for mount in '"/way-out/canary","type":"bind","source":"/dev/null"' '"/way-out/deep/dir","type":"tmpfs","source":"tmpfs"' \
+        '"/way-out2/deep/dir","type":"tmpfs","source":"tmpfs"' '"/way-out/deep/file","type":"bind","source":"/dev/null"'; do
+        bundle ".mounts += [{\"destination\":$mount}]"
+        run script true
+        [ ! -e "$T/deep" ]
+        [ "$(cat "$T/canary")" = untouched ]
+    done
     ! grep -F " $T" /proc/self/mountinfo
 }
 
@@ -207,7 +210,7 @@ END
     bus=$!
     wait_for 5 test -S "$T/bus"
     for name in ExecStartPre ExecStart ExecStopPost OnFailure User DeviceAllow Wants; do
-        bundle ".annotations = {\"org.systemd.property.$name\":\"['/bin/touch $T/pwned']\"}"
+        bundle ".annotations = {\"org.systemd.property.$name\":\"'/bin/touch $T/pwned'\"}"
         cmd true
         DBUS_SYSTEM_BUS_ADDRESS=unix:path=$T/bus,guid=0 run oci --systemd-cgroup run "p-$name" </dev/null
         [ "$status" -ne 0 ]
@@ -287,14 +290,17 @@ descriptors() {
 
 @test "CVE-2025-24965: files are not made through links of the root" {
     mkdir "$T/made"
-    for to in "$T/made/file" "../../../../../../../../../..$T/made/file"; do
-        ln -sfn "$to" "$B/rootfs/etc/target"
-        ln -sfn "${to%/file}" "$B/rootfs/etc/dir"
-        bundle '.mounts += [{"destination":"/etc/target","type":"bind","source":"/etc/hostname"},
-            {"destination":"/etc/dir/other","type":"bind","source":"/etc/hostname"}]
-            | .linux.devices = [{"path":"/etc/dir/null","type":"c","major":1,"minor":3}] | .process.cwd = "/etc/dir/cwd"'
-        run script true
-        [ -z "$(ls -A "$T/made")" ]
+    for to in "$T/made" "../../../../../../../../../..$T/made"; do
+        ln -sfn "$to" "$B/rootfs/etc/dir"
+        ln -sfn "$to/file" "$B/rootfs/etc/target"
+        # one at a time: the first that is refused ends it
+        for change in '.mounts += [{"destination":"/etc/target","type":"bind","source":"/etc/hostname"}]' \
+            '.mounts += [{"destination":"/etc/dir/other","type":"bind","source":"/etc/hostname"}]' \
+            '.linux.devices = [{"path":"/etc/dir/null","type":"c","major":1,"minor":3}]' '.process.cwd = "/etc/dir/cwd"'; do
+            bundle "$change"
+            run script true
+            [ -z "$(ls -A "$T/made")" ]
+        done
     done
     rmdir "$T/made"
 }

@@ -120,6 +120,17 @@ count_fds() {
     says "uid=12 gid=34"
 }
 
+@test "run and exec on a terminal: no line ends in a carriage return, not even the first" {
+    bundle '.process.terminal = true'
+    cmd sh -c 'echo 1; echo 2; sleep 0.2; echo 3'
+    (cd "$B" && dhow_oci run t9 </dev/null >"$T/lines")
+    [ "$(od -An -c "$T/lines" | tr -d ' \n')" = '1\n2\n3\n' ]
+    container t10
+    dhow_oci exec -t t10 sh -c 'echo 1; echo 2; sleep 0.2; echo 3' </dev/null >"$T/lines"
+    [ "$(od -An -c "$T/lines" | tr -d ' \n')" = '1\n2\n3\n' ]
+    oci delete -f t10
+}
+
 @test "exec: no_new_privs, capabilities, console socket without a terminal" {
     container f7 '.process.noNewPrivileges = false'
     ok oci exec f7 grep NoNewPrivs /proc/self/status

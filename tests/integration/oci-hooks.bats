@@ -67,6 +67,23 @@ END
     nothing_left "c-$BATS_TEST_NUMBER"
 }
 
+@test "a startContainer hook, a program of the root, is held by what holds the container" {
+    printf '#!/bin/sh\ngrep -E "^(CapPrm|CapBnd|NoNewPrivs|Seccomp):" /proc/self/status >/tmp/hook.status\nmkdir /tmp/made\n' >"$B/rootfs/bin/hook"
+    chmod +x "$B/rootfs/bin/hook"
+    for new in true false; do
+        rm -f "$B/rootfs/tmp/hook.status"
+        bundle '.hooks.startContainer = [{"path":"/bin/hook"}] | .linux.seccomp = {"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}' ".process.noNewPrivileges = $new"
+        fails 1 script 'echo ran'
+        says "hooks.startContainer[0]: '/bin/hook' failed with status 1: mkdir: can't create directory '/tmp/made': Operation not permitted"
+        [[ $output != *ran* ]]
+        cp "$B/rootfs/tmp/hook.status" "$T/hook.status"
+        bundle 'del(.linux.seccomp)' ".process.noNewPrivileges = $new"
+        ok script 'grep -E "^(CapPrm|CapBnd|NoNewPrivs):" /proc/self/status'
+        diff <(grep -v ^Seccomp "$T/hook.status") - <<<"$output"
+        grep -q $'^Seccomp:\t2' "$T/hook.status"
+    done
+}
+
 @test "a failing poststart hook takes the container down, as delete would" {
     rm -f "$T/order"
     bundle "$(sh_hook poststart 'exit 1')" "$(sh_hook poststop "echo stop >>$T/order")"

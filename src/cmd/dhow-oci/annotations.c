@@ -10,8 +10,8 @@
 #define SECCOMP_RECEIVER "run.oci.seccomp.receiver"
 #define SECCOMP_STRICT   "run.oci.seccomp_fail_unknown_syscall"
 
-/* All that change something, also where the runtime itself reads them; "..." with a dot at its end is
- * a prefix (runtime-spec, features.md, "potentiallyUnsafeConfigAnnotations"). */
+/* All that change something, also where the runtime itself reads them; "..." with a dot at its end
+ * is a prefix (runtime-spec, features.md, "potentiallyUnsafeConfigAnnotations"). */
 /* clang-format off */
 const char *const oci_annotation_names[] = {
 	"org.systemd.property.",

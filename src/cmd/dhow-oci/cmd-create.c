@@ -223,6 +223,8 @@ static int start_and_wait(struct cmd_ctx *ctx, const struct create_values *v, co
 {
 	AUTO_FD notify = -1;
 
+	if (c->console_fd >= 0)
+		runtime_terminal_plain(c->console_fd);
 	if (oci_notify_open(ctx->root_fd, id, &notify, &ctx->err) < 0 ||
 	    runtime_start(ctx->root_fd, id, c->start_fd, &ctx->err) < 0)
 		return -1;

@@ -178,6 +178,7 @@ static int do_exec(struct cmd_ctx *ctx, const struct exec_values *v, const struc
 		.console_socket = v->console_socket,
 		.cgroups = &v->cgroups,
 		.ignore_paused = v->ignore_paused,
+		.plain_terminal = true,
 	};
 	bool keep_groups;
 	int status = 0;

@@ -34,20 +34,9 @@ static void raw_mode(void)
 	atexit(restore_mode);
 	raw = saved_mode;
 	cfmakeraw(&raw);
-	/* Lines are ended by this terminal, not by the container's: what is printed into a file or
-	 * a pipe has no carriage returns. */
+	/* Lines are ended by this terminal, not by the container's (runtime_terminal_plain). */
 	raw.c_oflag |= OPOST;
 	tcsetattr(0, TCSANOW, &raw);
-}
-
-static void plain_lines(int console_fd)
-{
-	struct termios mode;
-
-	if (tcgetattr(console_fd, &mode) < 0)
-		return;
-	mode.c_oflag &= ~(tcflag_t)ONLCR;
-	tcsetattr(console_fd, TCSANOW, &mode);
 }
 
 static void copy_size(int console_fd)
@@ -112,12 +101,14 @@ int oci_foreground(pid_t pid, int pidfd, int console_fd)
 	p[SIGNALS].fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (console_fd >= 0) {
 		raw_mode();
-		plain_lines(console_fd);
 		copy_size(console_fd);
 	}
 	for (;;) {
-		if (poll(p, 4, -1) < 0 && errno != EINTR)
+		if (poll(p, 4, -1) < 0) {
+			if (errno == EINTR)
+				continue;
 			break;
+		}
 		if (p[SIGNALS].revents)
 			handle_signal(p[SIGNALS].fd, pidfd, console_fd);
 		if (p[MASTER].revents && !relay(console_fd, 1))

@@ -46,7 +46,7 @@ unchanged() {
 # start_racer DIR A=B...: exchange A and B below DIR until the test ends.
 start_racer() {
     rm -f "$1.ready"
-    python3 "$T/racer.py" "$@" 3>&- &
+    python3 "$T/racer.py" "$@" 3>&- 8>&- &
     racer=$!
     wait_for 5 test -e "$1.ready"
 }
@@ -133,7 +133,7 @@ storm() {
     bundle ".mounts += [
         {destination: \"/m\", source: \"$T/magic\", options: [\"bind\"]},
         {destination: \"/m/dir/3\", type: \"tmpfs\", source: \"tmpfs\"},
-        {destination: \"/m/up$T/canary/dir\", type: \"tmpfs\", source: \"tmpfs\"}]"
+        {destination: \"/m/up$T/canary/dir/made\", type: \"tmpfs\", source: \"tmpfs\"}]"
     cmd true
     start_racer "$T/magic" dir=dir.link up=up.link
     storm

@@ -18,6 +18,9 @@ setup() {
 }
 
 teardown() {
+    # also of a test that failed: it would hold the lock of oci_setup
+    [ -z "${bus:-}" ] || kill "$bus" || true
+    [ -z "${racer:-}" ] || kill "$racer" || true
     oci_cleanup
     rm -rf --one-file-system "$B/rootfs"
     mv "$B/rootfs.pristine" "$B/rootfs"
@@ -120,7 +123,7 @@ open(sys.argv[1] + ".ready", "w").close()
 while True:
     libc.renameat2(-100, a, -100, b, 2)
 END
-    python3 "$T/racer.py" "$T/volume" "$T/outside" 3>&- &
+    python3 "$T/racer.py" "$T/volume" "$T/outside" 3>&- 8>&- &
     racer=$!
     wait_for 5 test -e "$T/volume.ready"
     for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -129,7 +132,8 @@ END
         cmd true
         oci run "race$i" >/dev/null 2>&1 || true
     done
-    kill $racer
+    kill "$racer"
+    racer=
     [ -z "$(ls -A "$T/outside")" ]
     ! grep -F " $T" /proc/self/mountinfo
 }
@@ -206,7 +210,7 @@ END
     [ ! -d /run/systemd/system ] || missing no-systemd "the real one would be asked"
     v2=$(findmnt -nr -t cgroup2 -o TARGET | head -n 1)
     [ -w "$v2/cgroup.procs" ] || missing cgroup-v2 "no v2 hierarchy"
-    "$TOP/tests/lib/fake-systemd" "$T/bus" "$T/calls" "$v2" 2>/dev/null 3>&- &
+    "$TOP/tests/lib/fake-systemd" "$T/bus" "$T/calls" "$v2" 2>/dev/null 3>&- 8>&- &
     bus=$!
     wait_for 5 test -S "$T/bus"
     for name in ExecStartPre ExecStart ExecStopPost OnFailure User DeviceAllow Wants; do
@@ -216,7 +220,6 @@ END
         [ "$status" -ne 0 ]
         says "org.systemd.property.$name"
     done
-    kill "$bus"
     ! grep -q pwned "$T/calls"
     [ ! -e "$T/pwned" ]
     oci features | jq -e '.potentiallyUnsafeConfigAnnotations | index("org.systemd.property.")'

@@ -224,7 +224,7 @@ start_bus() {
     [ ! -d /run/systemd/system ] || missing no-systemd "the real one is tested here"
     [ -w "$(v2_root)/cgroup.procs" ] || missing cgroup-v2 "no v2 hierarchy"
     rm -f "$T/bus"
-    "$TOP/tests/lib/fake-systemd" "$T/bus" "$T/calls" "$(v2_root)" 2>"$T/bus.err" 3>&- &
+    "$TOP/tests/lib/fake-systemd" "$T/bus" "$T/calls" "$(v2_root)" 2>"$T/bus.err" 3>&- 8>&- &
     echo $! >"$T/bus.pid"
     wait_for 5 test -S "$T/bus"
     export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$T/bus,guid=0

@@ -18,7 +18,7 @@ teardown() {
 # itself calls is not meant, so it does next to nothing.
 inject() {
     local status=0
-    # shellcheck disable=SC2034
+    before_each
     (cd "$B" && timeout -k 1 20 strace -f -o /dev/null -e "inject=$1:error=EIO:when=$2" \
         "$BUILD/dhow-oci" --root "$T/oci" run fault </dev/null >"$T/fault.out" 2>&1) || status=$?
     if [ "$status" -ge 124 ] && [ "$status" -ne 126 ] && [ "$status" -ne 127 ]; then
@@ -40,7 +40,16 @@ inject() {
         cat "$T/fault.out"
         return 1
     }
+    after_each "$status" || {
+        echo "after $1 number $2 (exit $status): not as it was"
+        cat "$T/fault.out"
+        return 1
+    }
 }
+
+# what a test wants before and after each try; after_each is told the exit code
+before_each() { :; }
+after_each() { :; }
 
 each() {
     local call=$1 n last=$2
@@ -107,4 +116,74 @@ each() {
     each write 8
     each mkdirat 6
     each move_mount 4
+}
+
+@test "hooks, idmapped mounts, Landlock, a terminal and a network interface" {
+    chmod 711 "$T"
+    mkdir -p "$T/src"
+    bundle ".mounts += [{\"destination\":\"/m\",\"source\":\"$T/src\",\"options\":[\"bind\",\"idmap\"],
+            \"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":10}],\"gidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":10}]}]" \
+        '.hooks = {"createRuntime":[{"path":"/bin/true"}],"createContainer":[{"path":"/bin/true"}],"startContainer":[{"path":"/bin/true"}],"poststart":[{"path":"/bin/true"}]}' \
+        '.linux.landlock = {"ruleset":{"handledAccessFS":[4096]}} | .process.terminal = true' \
+        '.linux.netDevices = {"dhowflt":{"name":"inside"}}'
+    cmd true
+    before_each() { ip link show dhowflt >/dev/null 2>&1 || ip link add dhowflt type veth peer name dhowfltp; }
+    # back on the host after a failure, gone with the network namespace after a success
+    after_each() { [ "$1" -eq 0 ] || ip link show dhowflt >/dev/null; }
+    before_each || skip "this kernel has no veth interfaces"
+    each clone3 2
+    each mount_setattr 3
+    each setns 2
+    each sendto 4
+    each recvmsg 3
+    each landlock_create_ruleset 2
+    each ioctl 3
+    each pipe2 2
+    # once it is created, the interface is the network namespace's
+    after_each() { :; }
+    each landlock_restrict_self 1
+    each recvmsg 5
+    ip link del dhowflt 2>/dev/null || true
+}
+
+# fault_in CALL N ARGS...: another command of dhow-oci, on container f9, while such a call fails.
+fault_in() {
+    local call=$1 n=$2 status=0
+    shift 2
+    (cd "$B" && timeout -k 1 20 strace -f -o /dev/null -e "inject=$call:error=EIO:when=$n" \
+        "$BUILD/dhow-oci" --root "$T/oci" "$@" </dev/null >"$T/fault.out" 2>&1) || status=$?
+    if [ "$status" -eq 124 ] || [ "$status" -ge 128 ] && [ "$status" -ne 255 ] || { [ "$status" -ne 0 ] && ! [ -s "$T/fault.out" ]; }; then
+        echo "$* with $call number $n: exit $status"
+        cat "$T/fault.out"
+        return 1
+    fi
+    # the container has its one process, and can still be told from others
+    wait_for 3 only_init || {
+        echo "$* with $call number $n (exit $status) left: $(oci ps -f json f9)"
+        cat "$T/fault.out"
+        return 1
+    }
+    [ "$(oci state f9 | jq -r .status)" = running ]
+}
+
+only_init() {
+    [ "$(oci ps -f json f9 | jq length)" = 1 ]
+}
+
+@test "exec and update: the container is as it was" {
+    local call n
+    container f9 '.linux.resources.memory = {"limit":67108864}'
+    for call in clone3 socketpair pipe2 setns sendto recvmsg close_range memfd_create execveat capset chdir openat read; do
+        for n in 1 2; do
+            fault_in "$call" "$n" exec f9 true
+        done
+    done
+    for call in openat write openat2 renameat; do
+        for n in 1 2 3; do
+            fault_in "$call" "$n" update --memory 70000000 --pids-limit 40 f9
+        done
+    done
+    ok oci exec f9 true
+    oci delete -f f9
+    nothing_left f9
 }

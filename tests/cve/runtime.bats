@@ -373,7 +373,7 @@ descriptors() {
     container u1
     for user in 1abc '' : -1 4294967295 4294967296 1:x 1:-1 ' 1' '1 ' 0x1 root +1; do
         run oci exec -u "$user" u1 id
-        [ "$status" -eq 1 ]
+        [ "$status" -eq 255 ]
         says "is not UID"
     done
     for uid in -1 4294967296 '"0"' 1.5; do

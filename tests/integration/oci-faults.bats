@@ -11,6 +11,10 @@ setup_file() {
 }
 
 teardown() {
+    local pid
+    for pid in ${helpers:-}; do
+        kill "$pid" 2>/dev/null || true
+    done
     oci_cleanup
 }
 
@@ -20,7 +24,7 @@ inject() {
     local status=0
     before_each
     (cd "$B" && timeout -k 1 20 strace -f -o /dev/null -e "inject=$1:error=EIO:when=$2" \
-        "$BUILD/dhow-oci" --root "$T/oci" run fault </dev/null >"$T/fault.out" 2>&1) || status=$?
+        "$BUILD/dhow-oci" --root "$T/oci" ${options:-} run fault </dev/null >"$T/fault.out" 2>&1) || status=$?
     if [ "$status" -ge 124 ] && [ "$status" -ne 126 ] && [ "$status" -ne 127 ]; then
         echo "$1 number $2: exit $status"
         cat "$T/fault.out"
@@ -186,4 +190,50 @@ only_init() {
     ok oci exec f9 true
     oci delete -f f9
     nothing_left f9
+}
+
+# agent and manager of the two tests below; without the lock of oci_setup
+in_background() {
+    "$@" 2>/dev/null 3>&- 8>&- &
+    helpers+=" $!"
+}
+
+@test "seccomp notification" {
+    require python3
+    bundle ".linux.seccomp = {\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"$T/agent.sock\",
+        \"syscalls\":[{\"names\":[\"mkdirat\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}"
+    cmd true
+    before_each() {
+        rm -f "$T/agent.sock"
+        in_background "$TOP/tests/lib/seccomp-agent" "$T/agent.sock" "$T/agent.log" continue
+        wait_for 5 test -S "$T/agent.sock"
+    }
+    before_each
+    ok oci run fault </dev/null
+    each clone 1
+    each seccomp 1
+    each connect 1
+    each sendmsg 4
+    each recvfrom 2
+}
+
+@test "a scope of systemd" {
+    require python3
+    [ ! -d /run/systemd/system ] || missing no-systemd "the real one would be asked"
+    v2=$(findmnt -nr -t cgroup2 -o TARGET | head -n 1)
+    [ -w "$v2/cgroup.procs" ] || missing cgroup-v2 "no v2 hierarchy"
+    in_background "$TOP/tests/lib/fake-systemd" "$T/bus" "$T/calls" "$v2"
+    wait_for 5 test -S "$T/bus"
+    export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$T/bus,guid=0
+    bundle '.linux.cgroupsPath = "dhow-fault.slice:box:fault"'
+    cmd true
+    options=--systemd-cgroup
+    ok oci $options run fault </dev/null
+    grep -q StartTransientUnit "$T/calls"
+    each socket 2
+    each connect 1
+    each sendto 4
+    each recvfrom 4
+    each sendmsg 2
+    no_cgroup 'box-fault.scope'
 }

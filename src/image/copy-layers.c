@@ -109,7 +109,8 @@ static int plan(struct copy *c, const struct copy_manifest *m, const struct docu
 
 struct job {
 	struct copy *c;
-	struct copy_layer *layer; /* NULL: the config */
+	struct copy_layer *layer;      /* NULL: the config */
+	const struct document *config; /* its text, when it was read already */
 	const struct descriptor *blob;
 	int index;
 	struct digest_text id;
@@ -170,6 +171,10 @@ static int open_blob(void *ctx, uint64_t offset, struct reader **ret, struct err
 	AUTO_READER *reader = NULL;
 	struct reader *packed;
 
+	if (!j->layer && j->config->text && offset <= j->config->len) {
+		*ret = reader_memory(j->config->text + offset, j->config->len - (size_t)offset);
+		return 0;
+	}
 	if (!j->layer || j->layer->as_is)
 		return c->source->ops->open(c->source, j->blob, offset, ret, err);
 	if (open_plain(j, &reader, err) < 0)
@@ -287,8 +292,12 @@ static int move_layer(struct job *j, struct err *err)
 
 struct pool {
 	struct copy *c;
+	const struct copy_manifest *manifest;
+	const struct document *config;
 	struct copy_layer *layers;
-	size_t n, next;
+	size_t n;      /* layers */
+	size_t *order; /* of the layers; after them comes the config */
+	size_t next;
 	pthread_mutex_t lock;
 	struct err err;
 };
@@ -303,19 +312,36 @@ static bool is_repeated(const struct pool *p, size_t i)
 	return false;
 }
 
-static int move(struct pool *p, size_t i, struct err *err)
+static int move_config(struct pool *p, struct err *err)
 {
-	struct copy_layer *l = &p->layers[i];
+	const struct descriptor *d = &p->manifest->config;
 	struct job j = { .c = p->c,
-		         .layer = l,
-		         .blob = l->have,
-		         .index = (int)i,
-		         .id = digest_short_text(&l->have->digest) };
+		         .config = p->config,
+		         .blob = d,
+		         .index = -1,
+		         .id = digest_short_text(&d->digest) };
+	struct digest digest;
+	uint64_t size;
+	int there = is_there(&j, &d->digest, d->size, err);
+
+	if (there != 0)
+		return there < 0 ? -1 : 0;
+	return put(&j, &digest, &size, err);
+}
+
+static int move(struct pool *p, size_t n, struct err *err)
+{
+	size_t i = n < p->n ? p->order[n] : n;
+	struct copy_layer *l = &p->layers[i];
+	struct job j = { .c = p->c, .layer = l, .blob = l->have, .index = (int)i };
 
 	if (atomic_load(&p->c->stop))
 		return err_set(err, E_INTERRUPTED, "interrupted");
 	if (image_cancelled(p->c->options->cancel, err) < 0)
 		return -1;
+	if (n == p->n)
+		return move_config(p, err);
+	j.id = digest_short_text(&l->have->digest);
 	return is_repeated(p, i) ? 0 : move_layer(&j, err);
 }
 
@@ -331,7 +357,7 @@ static void *work(void *ctx)
 		pthread_mutex_lock(&p->lock);
 		i = p->next++;
 		pthread_mutex_unlock(&p->lock);
-		if (i >= p->n)
+		if (i > p->n)
 			break;
 		r = move(p, i, &err);
 	}
@@ -356,7 +382,7 @@ static size_t parallelism(const struct copy *c, size_t n)
 static int run(struct pool *p, struct err *err)
 {
 	pthread_t threads[PARALLEL_MAX];
-	size_t started = 0, want = parallelism(p->c, p->n);
+	size_t started = 0, want = parallelism(p->c, p->n + 1);
 	pthread_attr_t attr;
 
 	if (want <= 1) {
@@ -411,24 +437,30 @@ static int remember(struct copy *c, const struct copy_layer *layers, size_t n, s
 	return 0;
 }
 
-static int move_config(struct copy *c, const struct copy_manifest *m, struct err *err)
+/* The largest first: nobody waits at the end for one that began last. Destinations that take one
+ * at a time (archives) get them in the image's order. */
+static size_t *make_order(const struct copy *c, const struct copy_layer *layers, size_t n)
 {
-	struct job j = {
-		.c = c, .blob = &m->config, .index = -1, .id = digest_short_text(&m->config.digest)
-	};
-	struct digest digest;
-	uint64_t size;
-	int there = is_there(&j, &m->config.digest, m->config.size, err);
+	size_t *order = xcalloc(n + 1, sizeof(*order));
 
-	if (there != 0)
-		return there < 0 ? -1 : 0;
-	return put(&j, &digest, &size, err);
+	for (size_t i = 0; i < n; i++) {
+		size_t k = i;
+
+		for (; c->dest->parallel > 1 && k > 0 &&
+		       layers[order[k - 1]].have->size < layers[i].have->size;
+		     k--)
+			order[k] = order[k - 1];
+		order[k] = i;
+	}
+	return order;
 }
 
 int copy_blobs(struct copy *c, const struct copy_manifest *m, const struct document *config,
                struct copy_layer *layers, struct err *err)
 {
-	struct pool p = { .c = c, .layers = layers, .n = m->n_layers };
+	struct pool p = {
+		.c = c, .manifest = m, .config = config, .layers = layers, .n = m->n_layers
+	};
 	int r;
 
 	if (plan(c, m, config, layers, err) < 0)
@@ -439,13 +471,13 @@ int copy_blobs(struct copy *c, const struct copy_manifest *m, const struct docum
 		image_report(c->options->progress, IMAGE_STAGE_WAIT, id.s, 0, layers[i].have->size,
 		             NULL);
 	}
+	p.order = make_order(c, layers, m->n_layers);
 	pthread_mutex_init(&p.lock, NULL);
 	r = run(&p, err);
 	pthread_mutex_destroy(&p.lock);
+	free(p.order);
 	if (r < 0)
 		return -1;
 	share_results(&p);
-	if (move_config(c, m, err) < 0)
-		return -1;
 	return remember(c, layers, m->n_layers, err);
 }

@@ -23,7 +23,7 @@ int registry_has_blob(struct registry *reg, struct http *http, const struct dige
 /* Let the repository have a blob of another one there: 1; 0 when the registry will not. */
 int registry_mount_blob(struct registry *reg, struct http *http, const struct digest *d,
                         const char *from, struct err *err);
-/* Send a blob, in pieces; after a broken connection from where the registry has it. */
+/* Send a blob; after a broken connection from where the registry has it. */
 int registry_upload(struct registry *reg, struct http *http, const struct blob_source *source,
                     struct digest *ret_digest, uint64_t *ret_size, struct err *err);
 

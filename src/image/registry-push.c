@@ -7,7 +7,7 @@
 #include "oci/manifest.h"
 #include <limits.h>
 
-#define PIECE_BYTES    ((uint64_t)32 << 20) /* of one PATCH: what a broken one costs at most */
+#define PIECE_BYTES    ((uint64_t)32 << 20) /* of one PATCH, where one for all of it did not do */
 #define AT_ONCE_BYTES  (1 << 20)            /* such a blob goes in one PUT */
 #define OCTETS         "application/octet-stream"
 #define TAGS_MAX_BYTES (16u << 20)
@@ -125,6 +125,10 @@ struct upload {
 	struct http *http;
 	const struct blob_source *source;
 	struct feed feed;
+	/* All of it in one PATCH at first: registries write each piece to disk before they answer.
+	 * PIECE_BYTES where one was too large (a proxy's limit), or broke and nothing of it was
+	 * kept. */
+	uint64_t piece_bytes;
 	char *session;     /* URL; NULL: none is open */
 	bool is_closed;    /* one request did it all */
 	bool is_transient; /* of the last failure */
@@ -142,6 +146,10 @@ static int check(struct upload *u, int result, const struct http_response *r, st
 		registry_bad_status(u->reg, u->source->what, r, err);
 		/* a token that became too old is new by now; a session that is gone, too */
 		u->is_transient |= r->status == 401 || r->status == 404 || r->status == 416;
+		if (r->status == 413 && u->piece_bytes > PIECE_BYTES) {
+			u->is_transient = true;
+			u->piece_bytes = PIECE_BYTES;
+		}
 	}
 	return -1;
 }
@@ -197,7 +205,7 @@ static int send_piece(struct upload *u, struct err *err)
 {
 	AUTO_RESPONSE r = HTTP_RESPONSE_INIT;
 	AUTO_FREE char *range = NULL;
-	uint64_t from = u->feed.offset, len = PIECE_BYTES;
+	uint64_t from = u->feed.offset, len = u->piece_bytes;
 	struct http_request q = { .method = "PATCH",
 		                  .content_type = OCTETS,
 		                  .source = feed_read,
@@ -213,7 +221,7 @@ static int send_piece(struct upload *u, struct err *err)
 		q.content_range = range;
 		q.source_bytes = (int64_t)len;
 	}
-	u->feed.limit = from + len;
+	u->feed.limit = len < UINT64_MAX - from ? from + len : UINT64_MAX;
 	if (check(u, registry_request_once(u->reg, u->http, &q, u->session, &r, err), &r, err) < 0)
 		return -1;
 	return take_session(u, &r, err);
@@ -254,6 +262,7 @@ static int find_place(struct upload *u, struct err *err)
 		return feed_seek(&u->feed, last + 1, err);
 	}
 	free(TAKE_PTR(u->session));
+	u->piece_bytes = PIECE_BYTES;
 	return 0;
 }
 
@@ -307,7 +316,7 @@ static int recover(struct upload *u, bool *sent, const struct digest *d, struct 
 int registry_upload(struct registry *reg, struct http *http, const struct blob_source *source,
                     struct digest *ret_digest, uint64_t *ret_size, struct err *err)
 {
-	struct upload u = { .reg = reg, .http = http, .source = source };
+	struct upload u = { .reg = reg, .http = http, .source = source, .piece_bytes = UINT64_MAX };
 	uint64_t before = 0;
 	bool sent = false;
 	int r, failures = 0;

@@ -46,6 +46,8 @@ struct registry {
 	bool push;
 	struct strv mount_from;
 	struct throttle throttle;
+	/* held by who finds out the scheme: one attempt at TLS (which reads all CAs) is enough */
+	pthread_mutex_t finding_out;
 	/* shared by the threads */
 	pthread_mutex_t lock;
 	enum scheme scheme;
@@ -207,6 +209,7 @@ int registry_new(const char *domain, const char *path, const struct registry_opt
 	/* what the command line says of TLS wins over what files say */
 	int tls_verify = options->tls_verify < 0 && e && e->insecure ? 0 : options->tls_verify;
 
+	pthread_mutex_init(&reg->finding_out, NULL);
 	pthread_mutex_init(&reg->lock, NULL);
 	throttle_init(&reg->throttle);
 	reg->push = options->push;
@@ -261,6 +264,7 @@ void registry_free(struct registry *reg)
 		explicit_bzero(reg->authorization, strlen(reg->authorization));
 	free(reg->authorization);
 	pthread_mutex_destroy(&reg->lock);
+	pthread_mutex_destroy(&reg->finding_out);
 	throttle_done(&reg->throttle);
 	strv_done(&reg->mount_from);
 	free(reg);
@@ -602,8 +606,8 @@ static int exchange(struct registry *reg, struct http *http, struct http_request
 	return result;
 }
 
-int registry_request_once(struct registry *reg, struct http *http, struct http_request *q,
-                          const char *at, struct http_response *r, struct err *err)
+static int request(struct registry *reg, struct http *http, struct http_request *q, const char *at,
+                   struct http_response *r, struct err *err)
 {
 	enum scheme scheme;
 	unsigned generation;
@@ -624,7 +628,7 @@ int registry_request_once(struct registry *reg, struct http *http, struct http_r
 			pthread_mutex_lock(&reg->lock);
 			reg->scheme = SCHEME_HTTP;
 			pthread_mutex_unlock(&reg->lock);
-			result = registry_request_once(reg, http, q, at, r, err);
+			result = request(reg, http, q, at, r, err);
 			if (result < 0 && r->is_unreachable) {
 				/* nothing listens with either */
 				reg->scheme = SCHEME_UNKNOWN;
@@ -648,6 +652,33 @@ int registry_request_once(struct registry *reg, struct http *http, struct http_r
 		if (r->status != 401 || attempt >= 2 || q->source)
 			return 0;
 	}
+}
+
+static bool is_scheme_known(struct registry *reg)
+{
+	enum scheme scheme;
+
+	pthread_mutex_lock(&reg->lock);
+	scheme = reg->scheme;
+	pthread_mutex_unlock(&reg->lock);
+	return scheme != SCHEME_UNKNOWN;
+}
+
+int registry_request_once(struct registry *reg, struct http *http, struct http_request *q,
+                          const char *at, struct http_response *r, struct err *err)
+{
+	int result;
+
+	if (is_scheme_known(reg))
+		return request(reg, http, q, at, r, err);
+	pthread_mutex_lock(&reg->finding_out);
+	if (is_scheme_known(reg)) {
+		pthread_mutex_unlock(&reg->finding_out);
+		return request(reg, http, q, at, r, err);
+	}
+	result = request(reg, http, q, at, r, err);
+	pthread_mutex_unlock(&reg->finding_out);
+	return result;
 }
 
 int registry_request(struct registry *reg, struct http *http, struct http_request *q,

@@ -39,18 +39,6 @@ look() {
     says "$REGISTRY/to/dhow@sha256:"
 }
 
-@test "podman pulls what we push and pushes what we pull, by the same digest" {
-    require podman
-    local digest podman=(podman --root "$T/podman" --runroot "$T/podman-run" --storage-driver vfs)
-    digest=$(dhow push -q made:1 "$REGISTRY/for/podman:1")
-    ok "${podman[@]}" pull -q --tls-verify=false "$REGISTRY/for/podman@$digest"
-    [ "$output" = "$(dhow images -q --no-trunc made | cut -d: -f2)" ]
-    ok "${podman[@]}" push -q --tls-verify=false --digestfile "$T/podman-digest" "$output" "$REGISTRY/from/podman:1"
-    ok dhow pull -q "$REGISTRY/from/podman:1"
-    ok dhow push -q "$REGISTRY/from/podman:1" "$REGISTRY/again/podman:1"
-    [ "$output" = "$(cat "$T/podman-digest")" ]
-}
-
 @test "without the compressed form the layer is compressed anew, and known the second time" {
     ok dhow push made:1 "$REGISTRY/made:1"
     says "(2 blobs sent, 0 there already)"
@@ -62,6 +50,18 @@ look() {
     ok skopeo copy -q --src-tls-verify=false "docker://$REGISTRY/made:1" "docker-archive:$T/made.tar:made:1"
     dhow rmi made:1 && dhow load -q -i "$T/made.tar"
     store_is_sound
+}
+
+@test "podman pulls what we push and pushes what we pull, by the same digest" {
+    require podman
+    local digest podman=(podman --root "$T/podman" --runroot "$T/podman-run" --storage-driver vfs)
+    digest=$(dhow push -q made:1 "$REGISTRY/for/podman:1")
+    ok "${podman[@]}" pull -q --tls-verify=false "$REGISTRY/for/podman@$digest"
+    [ "$output" = "$(dhow images -q --no-trunc made | cut -d: -f2)" ]
+    ok "${podman[@]}" push -q --tls-verify=false --digestfile "$T/podman-digest" "$output" "$REGISTRY/from/podman:1"
+    ok dhow pull -q "$REGISTRY/from/podman:1"
+    ok dhow push -q "$REGISTRY/from/podman:1" "$REGISTRY/again/podman:1"
+    [ "$output" = "$(cat "$T/podman-digest")" ]
 }
 
 @test "the compressed bytes are the same whatever the number of processors" {
@@ -146,6 +146,13 @@ look() {
     fake_push --cut 3000000:1
     ok dhow image copy "oci:$T/layout:noise:1" "docker://$FAKE/noise:2"
     [ "$(requests '^PATCH .* range=[1-9]')" -ge 1 ]
+}
+
+@test "an upload that is too large for a proxy is sent in pieces" {
+    fake_push --largest 34000000
+    ok dhow image copy "oci:$T/layout:noise:1" "docker://$FAKE/noise:1"
+    [ "$(requests '^PATCH .* range=[1-9]')" -eq 1 ]
+    ok skopeo copy -q --src-tls-verify=false "docker://$FAKE/noise:1" "dir:$T/noise-pieces"
 }
 
 @test "where the registry does not know it any more, the upload begins anew" {

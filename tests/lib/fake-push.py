@@ -165,6 +165,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(204, Location=here + session, Range=f"0-{max(len(data) - 1, 0)}")
         if self.command == "DELETE":
             return self.answer(204)
+        largest = self.server.args.largest
+        if largest and int(self.headers.get("Content-Length") or 0) > largest:
+            return self.error(413)
         cut = self.spend("cut") if self.command == "PATCH" else None
         for piece in self.pieces():
             self.got += len(piece)
@@ -200,6 +203,7 @@ def main():
     p.add_argument("--retry-after")
     p.add_argument("--cut", metavar="BYTES[:COUNT]", help="break the connection within a PATCH")
     p.add_argument("--forget", action="store_true", help="no state of uploads is told")
+    p.add_argument("--largest", type=int, metavar="BYTES", help="refuse larger bodies of uploads, by 413")
     p.add_argument("--rate", type=int, metavar="BYTES_PER_S")
     p.add_argument("--location-host", help="where uploads go, instead of here")
     args = p.parse_args()

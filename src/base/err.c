@@ -79,6 +79,17 @@ int err_exit_status(const struct err *err)
 	return err->code < E_CODE_MAX ? codes[err->code].exit_status : 125;
 }
 
+/* Texts may have pieces from outside: they stay one line, and drive no terminal (C0, DEL and C1).
+ */
+static void make_printable(char *s)
+{
+	for (unsigned char *c = (unsigned char *)s; *c; c++)
+		if (*c < 0x20 || *c == 0x7f)
+			*c = '?';
+		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			*c = c[1] = '?';
+}
+
 void err_set_(struct err *err, enum err_code code, int errno_value, const char *file, int line,
               const char *fmt, ...)
 {
@@ -97,6 +108,7 @@ void err_set_(struct err *err, enum err_code code, int errno_value, const char *
 		snprintf(err->msg + n, sizeof(err->msg) - (size_t)n, ": %s",
 		         strerrordesc_np(errno_value) ? strerrordesc_np(errno_value)
 		                                      : "unknown error");
+	make_printable(err->msg);
 }
 
 void err_ctx_(struct err *err, const char *fmt, ...)
@@ -111,6 +123,7 @@ void err_ctx_(struct err *err, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return;
+	make_printable(prefix);
 	prefix_len = strlen(prefix);
 	prefix[prefix_len++] = ':';
 	prefix[prefix_len++] = ' ';
@@ -130,4 +143,5 @@ void err_hint_(struct err *err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
 	va_end(ap);
+	make_printable(err->hint);
 }

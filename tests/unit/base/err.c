@@ -33,5 +33,18 @@ START_TEST(err_ctx_never_cuts_the_cause)
 }
 END_TEST
 
-TEST_MAIN("err", err_sys_appends_the_reason, err_ctx_prefixes_and_keeps_the_code,
-          err_ctx_never_cuts_the_cause)
+START_TEST(pieces_from_outside_drive_no_terminal)
+{
+	err_set(&e, E_INVALID, "bad name '%s'",
+	        "a\n\x1b[31m\x7f\xc2\x9b"
+	        "2J\xc3\xa9");
+	ck_assert_str_eq(e.msg, "bad name 'a??[31m???2J\xc3\xa9'");
+	err_ctx(&e, "load '%s'", "\r");
+	err_hint(&e, "try\t'%s'", "\a");
+	ck_assert(strncmp(e.msg, "load '?': bad", 13) == 0);
+	ck_assert_str_eq(e.hint, "try?'?'");
+}
+END_TEST
+
+TEST_MAIN("err", pieces_from_outside_drive_no_terminal, err_sys_appends_the_reason,
+          err_ctx_prefixes_and_keeps_the_code, err_ctx_never_cuts_the_cause)

@@ -20,6 +20,7 @@ struct parser {
 	const char *p;
 	const char *end;
 	int depth;
+	unsigned n_values;
 	struct strbuf scratch; /* the string just read, unescaped */
 	struct err *err;
 };
@@ -361,6 +362,9 @@ static int parse_value(struct parser *ps, struct json_object **ret)
 	skip_space(ps);
 	if (ps->p >= ps->end)
 		return fail_expected(ps, "a value");
+	ps->n_values += *ps->p == '{' || *ps->p == '[' ? 2 : 1;
+	if (ps->n_values > JSON_MAX_VALUES)
+		return fail_at(ps, ps->p, E_LIMIT, "more values than are taken");
 	switch (*ps->p) {
 	case '{':
 	case '[':

@@ -16,6 +16,9 @@
 
 #define JSON_MAX_BYTES (16u << 20)
 #define JSON_MAX_DEPTH 64
+/* of all kinds together; an object or array counts twice. It bounds the memory: an empty object
+ * takes 800 bytes. */
+#define JSON_MAX_VALUES (128u << 10)
 
 static inline void json_putp(struct json_object **o)
 {

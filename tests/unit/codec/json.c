@@ -52,6 +52,24 @@ START_TEST(what_is_refused_and_where)
 }
 END_TEST
 
+START_TEST(values_are_counted)
+{
+	const size_t len = 2 * (JSON_MAX_VALUES - 2) + 1;
+	char *text = malloc(len + 3);
+	struct json_object *obj = NULL;
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = i % 2 ? '1' : ',';
+	text[0] = '[';
+	text[len - 1] = ']';
+	CHECK_OK(json_parse("t", text, len, &obj, &e));
+	json_object_put(obj);
+	memcpy(text + len - 1, ",1]", 3);
+	CHECK_ERR(E_LIMIT, json_parse("t", text, len + 2, &obj, &e));
+	free(text);
+}
+END_TEST
+
 START_TEST(depth_is_limited)
 {
 	char text[2 * JSON_MAX_DEPTH + 4];
@@ -141,5 +159,5 @@ START_TEST(writing)
 }
 END_TEST
 
-TEST_MAIN("json", what_is_refused_and_where, depth_is_limited, values_survive,
+TEST_MAIN("json", what_is_refused_and_where, values_are_counted, depth_is_limited, values_survive,
           errors_name_the_place, writing)

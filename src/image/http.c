@@ -12,6 +12,7 @@
 #define RECEIVE_BUFFER    (512L << 10)
 #define USER_AGENT        "dhow/" DHOW_VERSION
 #define RETRY_AFTER_MAX_S (24 * 3600)
+#define DOCUMENT_SECONDS  300L /* for an answer that is kept in memory: a few MiB at most */
 
 int http_init(struct http *http, const struct http_policy *policy, struct err *err)
 {
@@ -83,6 +84,7 @@ struct exchange {
 	struct http_response *response;
 	struct err err; /* of a callback */
 	size_t header_bytes;
+	bool is_cut; /* the rest of an error's body was not waited for */
 };
 
 static int64_t parse_retry_after(const char *s)
@@ -185,10 +187,13 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 	if (!r->status)
 		x->http->api->easy_getinfo(x->http->handle, CURLINFO_RESPONSE_CODE, &r->status);
 	if (r->status != 200 && r->status != 206) {
-		/* of an error: what fits is read, the rest is of no interest */
+		/* of an error or a redirect: what fits is read; the rest, which may have no end, is
+		 * of no interest */
 		max = HTTP_ERROR_BODY_MAX;
-		if (r->body.len + len > max)
-			return len;
+		if (r->body.len + len > max) {
+			x->is_cut = true;
+			return 0;
+		}
 	} else if (x->request->sink) {
 		if (x->request->sink(x->request->sink_ctx, r, data, len, &x->err) < 0)
 			return 0;
@@ -431,6 +436,8 @@ static void set_options(struct exchange *x, const char *url, const char *origin,
 	api->easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
 	api->easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	api->easy_setopt(h, CURLOPT_LOW_SPEED_TIME, STALL_SECONDS);
+	if (!x->request->sink && !x->request->source)
+		api->easy_setopt(h, CURLOPT_TIMEOUT, DOCUMENT_SECONDS);
 	api->easy_setopt(h, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
 	api->easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
 	api->easy_setopt(h, CURLOPT_HEADERDATA, x);
@@ -516,6 +523,11 @@ static int curl_failed(struct exchange *x, CURLcode code, const char *origin, co
 		r->is_unreachable = true;
 		err_set(err, E_NETWORK, "registry '%s': TLS failed: %s", host, why);
 		return err_hint(err, "for a registry without TLS use --tls-verify=false");
+	case CURLE_OUT_OF_MEMORY:
+		/* what libcurl says of a line of 100 KiB and more */
+		r->is_transient = false;
+		return err_set(err, E_LIMIT, "registry '%s': a line of its headers is too long",
+		               host);
 	case CURLE_OPERATION_TIMEDOUT:
 		if (!is_connected(x->http)) {
 			r->is_unreachable = true;
@@ -539,6 +551,7 @@ static int exchange_once(struct exchange *x, const char *url, const char *origin
 
 	response_reset(x->response);
 	x->header_bytes = 0;
+	x->is_cut = false;
 	set_options(x, url, origin, headers, text);
 	code = api->easy_perform(x->http->handle);
 	if (!x->response->status)
@@ -547,7 +560,7 @@ static int exchange_once(struct exchange *x, const char *url, const char *origin
 	api->easy_setopt(x->http->handle, CURLOPT_HTTPHEADER, NULL);
 	api->easy_setopt(x->http->handle, CURLOPT_ERRORBUFFER, NULL);
 	api->slist_free_all(headers);
-	if (code != CURLE_OK)
+	if (code != CURLE_OK && !(code == CURLE_WRITE_ERROR && x->is_cut))
 		return curl_failed(x, code, origin, text, err);
 	x->response->is_transient = x->response->status == 429 || x->response->status >= 500;
 	return 0;

@@ -194,7 +194,7 @@ void copy_index_rewrite(struct document *doc, const struct document *entries, si
 		struct json_object *entry = json_object_array_get_idx(list, i);
 		const char *old = json_object_get_string(json_object_object_get(entry, "digest"));
 
-		if (!entries[i].text || strcmp(old, digest_format(&entries[i].digest).s) == 0)
+		if (!entries[i].len || strcmp(old, digest_format(&entries[i].digest).s) == 0)
 			continue;
 		json_add_str(entry, "mediaType", entries[i].media_type);
 		json_add_str(entry, "digest", digest_format(&entries[i].digest).s);

@@ -3,6 +3,7 @@
 #include "image/copy-internal.h"
 
 #define INDEX_DEPTH_MAX 3
+#define DOCUMENTS_MAX   4096 /* of one copy: indexes of indexes multiply */
 
 /* --- both ends --- */
 
@@ -116,16 +117,55 @@ static int copy_image(struct copy *c, struct document *doc, bool top, struct err
 static int copy_document(struct copy *c, struct document *doc, bool top, int depth,
                          struct err *err);
 
-static int copy_entry(struct copy *c, const struct descriptor *entry, int depth,
-                      struct document *ret, struct err *err)
+static int get_entry(struct copy *c, const struct descriptor *entry, struct document *ret,
+                     struct err *err)
 {
+	if (++c->n_documents > DOCUMENTS_MAX)
+		return err_set(err, E_LIMIT, "the index has more than %d images, with those within",
+		               DOCUMENTS_MAX);
 	if (c->source->ops->document(c->source, &entry->digest, ret, err) < 0)
 		return err_ctx(err, "image for %s of the index",
 		               entry->has_platform ? platform_format(&entry->platform).s
 		                                   : "no platform");
+	if (ret->len != entry->size)
+		return err_set(err, E_CORRUPT, "manifest %s: it has %zu bytes, the index says %llu",
+		               digest_format(&entry->digest).s, ret->len,
+		               (unsigned long long)entry->size);
+	return 0;
+}
+
+/* The one before i that is the same image, or NULL. */
+static const struct document *same_entry(const struct manifest *index,
+                                         const struct document *entries, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (digest_equal(&index->entries[k].digest, &index->entries[i].digest))
+			return &entries[k];
+	return NULL;
+}
+
+/* Of entries[i] only what an index says of it is kept: a thousand manifests are much memory. */
+static int copy_entry(struct copy *c, const struct manifest *index, size_t i, int depth,
+                      struct document *entries, struct err *err)
+{
+	const struct document *same = same_entry(index, entries, i);
+	struct document *ret = &entries[i];
+
+	if (same) {
+		*ret = (struct document){ .len = same->len,
+			                  .media_type = xstrdup(same->media_type),
+			                  .digest = same->digest };
+		return 0;
+	}
+	if (get_entry(c, &index->entries[i], ret, err) < 0)
+		return -1;
 	if (!ret->media_type)
-		ret->media_type = xstrdup(entry->media_type);
-	return copy_document(c, ret, false, depth + 1, err);
+		ret->media_type = xstrdup(index->entries[i].media_type);
+	if (copy_document(c, ret, false, depth + 1, err) < 0)
+		return -1;
+	free(ret->text);
+	ret->text = NULL;
+	return 0;
 }
 
 static int copy_index(struct copy *c, const struct manifest *index, struct document *doc, bool top,
@@ -142,7 +182,7 @@ static int copy_index(struct copy *c, const struct manifest *index, struct docum
 		            "index");
 	for (size_t i = 0; r == 0 && i < index->n_entries && !(c->options->flags & COPY_INDEX_ONLY);
 	     i++)
-		r = copy_entry(c, &index->entries[i], depth, &entries[i], err);
+		r = copy_entry(c, index, i, depth, entries, err);
 	if (r == 0) {
 		if (!doc->media_type)
 			doc->media_type = xstrdup(index->media_type);
@@ -169,8 +209,7 @@ static int choose(struct copy *c, const struct manifest *index, struct document 
 
 	if (c->options->platform && platform_parse(c->options->platform, &want, err) < 0)
 		return -1;
-	if (manifest_choose(index, &want, &entry, err) < 0 ||
-	    c->source->ops->document(c->source, &entry->digest, &one, err) < 0)
+	if (manifest_choose(index, &want, &entry, err) < 0 || get_entry(c, entry, &one, err) < 0)
 		return -1;
 	document_done(doc);
 	*doc = one;

@@ -70,8 +70,8 @@ static int lease_content(struct loading *l, struct err *err)
 	return lease_add(l->store, l->lease, digests, n, err);
 }
 
-/* Layer i from the member `name`; blob: the digest of its bytes as they are, or NULL. */
-static int load_layer(struct loading *l, size_t i, const char *name, const struct digest *blob,
+/* Layer i from the member `name`; blob: digest and size of its bytes as they are, or NULL. */
+static int load_layer(struct loading *l, size_t i, const char *name, const struct descriptor *blob,
                       struct err *err)
 {
 	const struct digest *diff_id = &l->config.diff_ids[i];
@@ -80,7 +80,7 @@ static int load_layer(struct loading *l, size_t i, const char *name, const struc
 	struct archive_layer layer = { .what = what,
 		                       .id = id.s,
 		                       .fd = -1,
-		                       .blob = blob,
+		                       .blob = blob ? &blob->digest : NULL,
 		                       .expected = diff_id,
 		                       .progress = l->options->progress,
 		                       .cancel = l->options->cancel };
@@ -95,6 +95,11 @@ static int load_layer(struct loading *l, size_t i, const char *name, const struc
 	} else {
 		if (archive_source_get(l->src, name, &fd, &offset, &layer.size, err) < 0)
 			return -1;
+		if (blob && blob->size != layer.size)
+			return err_set(err, E_CORRUPT,
+			               "%s: %llu bytes in the archive, the manifest says %llu",
+			               what, (unsigned long long)layer.size,
+			               (unsigned long long)blob->size);
 		layer.fd = fd;
 		layer.offset = (int64_t)offset;
 		if (archive_import_layer(l->store, &layer, &info, err) < 0)
@@ -369,7 +374,7 @@ static int load_oci_image(struct loading *l, const struct descriptor *d,
 	for (size_t i = 0; i < m.n_layers; i++) {
 		AUTO_FREE char *name = blob_name(&m.layers[i].digest);
 
-		if (load_layer(l, i, name, &m.layers[i].digest, err) < 0)
+		if (load_layer(l, i, name, &m.layers[i], err) < 0)
 			return -1;
 	}
 	find_name(d, &names);

@@ -215,6 +215,10 @@ static int check(struct sync *s)
 	const struct sync_opts *o = s->o;
 	struct err *err = &s->ctx->err;
 
+	if (!o->source || !o->dest) {
+		err_set(err, E_INVALID, "sync: --src and --dest are missing");
+		return err_hint(err, "each is docker or dir");
+	}
 	if (strcmp(o->source, "yaml") == 0)
 		return err_set(err, E_UNSUPPORTED, "sync --src yaml is not supported");
 	if (strcmp(o->source, "docker") != 0 && strcmp(o->source, "dir") != 0)

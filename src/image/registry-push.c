@@ -5,11 +5,13 @@
 #include "base/xalloc.h"
 #include "image/registry-push-internal.h"
 #include "oci/manifest.h"
+#include "oci/ref.h"
 #include <limits.h>
 
 #define PIECE_BYTES    ((uint64_t)32 << 20) /* of one PATCH, where one for all of it did not do */
 #define AT_ONCE_BYTES  (1 << 20)            /* such a blob goes in one PUT */
 #define OCTETS         "application/octet-stream"
+#define TAG_CHARS      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 #define TAGS_MAX_BYTES (16u << 20)
 #define TAG_PAGES_MAX  10000
 #define IDLE_MAX       16
@@ -412,6 +414,19 @@ static char *next_page(const char *link)
 	return xstrndup(link + 1, (size_t)(end - link - 1));
 }
 
+/* They become parts of references, addresses and paths. */
+static int check_tags(const struct strv *tags, size_t from, const char *what, struct err *err)
+{
+	for (size_t i = from; i < tags->len; i++) {
+		const char *tag = tags->items[i];
+
+		if (!*tag || strlen(tag) > REF_TAG_MAX || *tag == '.' || *tag == '-' ||
+		    tag[strspn(tag, TAG_CHARS)] != '\0')
+			return err_set(err, E_CORRUPT, "%s: '%.100s' is no tag", what, tag);
+	}
+	return 0;
+}
+
 int registry_tags(struct registry *reg, struct http *http, struct strv *ret, struct err *err)
 {
 	AUTO_FREE char *at = xstrdup("tags/list?n=1000");
@@ -422,6 +437,7 @@ int registry_tags(struct registry *reg, struct http *http, struct strv *ret, str
 		struct http_request q = { .method = "GET", .max_body = TAGS_MAX_BYTES };
 		AUTO_JSON *obj = NULL;
 		struct json root;
+		size_t n;
 
 		if (page == TAG_PAGES_MAX)
 			return err_set(err, E_LIMIT, "%s: more than %d pages", what, page);
@@ -429,8 +445,9 @@ int registry_tags(struct registry *reg, struct http *http, struct strv *ret, str
 		    json_parse(what, r.body.buf, r.body.len, &obj, err) < 0)
 			return -1;
 		root = json_root(obj, what);
+		n = ret->len;
 		if (json_expect(&root, json_type_object, err) < 0 ||
-		    json_get_strv(&root, "tags", ret, err) < 0)
+		    json_get_strv(&root, "tags", ret, err) < 0 || check_tags(ret, n, what, err) < 0)
 			return -1;
 		free(at);
 		at = next_page(r.link);

@@ -40,7 +40,7 @@ struct copy {
 	struct image_dest *dest;
 	atomic_bool stop;
 	struct copy_result result;
-	size_t n_documents; /* of indexes, asked for */
+	size_t n_documents;   /* of indexes, asked for */
 	pthread_mutex_t lock; /* of events */
 };
 
@@ -51,7 +51,8 @@ int copy_blobs(struct copy *c, const struct copy_manifest *m, const struct docum
 /* The manifest for what the layers became; *changed false: it is the one that came. */
 void copy_manifest_rewrite(const struct copy_manifest *m, enum image_format format,
                            const struct copy_layer *layers, struct document *doc, bool *changed);
-/* An index whose entries became others: their digest, media type and length, 0 for those not looked at. */
+/* An index whose entries became others: their digest, media type and length, 0 for those not looked
+ * at. */
 void copy_index_rewrite(struct document *doc, const struct document *entries, size_t n,
                         enum image_format format, bool *changed);
 int copy_config_parse(const struct document *config, struct image_config *ret, struct err *err);

@@ -42,6 +42,36 @@ static const struct opt verify_table[] = {
 };
 /* clang-format on */
 
+static int sign_one(const char *image, void *options, struct digest *ret, struct err *err)
+{
+	return image_sign(image, options, ret, err);
+}
+
+static int verify_one(const char *image, void *options, struct digest *ret, struct err *err)
+{
+	return image_verify(image, options, ret, err);
+}
+
+/* One after the other, each with its digest as soon as it is done. */
+static int each_image(struct cmd_ctx *ctx, const struct strv *images,
+                      int (*act)(const char *, void *, struct digest *, struct err *),
+                      void *options)
+{
+	for (size_t i = 0; i < images->len; i++) {
+		struct digest d = { 0 };
+		int r;
+
+		cli_catch_signals();
+		r = act(images->items[i], options, &d, &ctx->err);
+		cli_release_signals();
+		if (r < 0)
+			return -1;
+		puts(digest_format(&d).s);
+		fflush(stdout);
+	}
+	return 0;
+}
+
 static int run_sign(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
 {
 	struct sign_opts o = { .access.tls_verify = -1 };
@@ -57,18 +87,7 @@ static int run_sign(struct cmd_ctx *ctx, const struct command *self, int argc, c
 		return err_set(&ctx->err, E_INVALID, "image sign: --bundle needs --key");
 	o.access.cancel = cli_cancelled();
 	o.sign.access = o.access;
-	for (size_t i = 0; i < args.len; i++) {
-		struct digest d = { 0 };
-
-		cli_catch_signals();
-		r = image_sign(args.items[i], &o.sign, &d, &ctx->err);
-		cli_release_signals();
-		if (r < 0)
-			return -1;
-		puts(digest_format(&d).s);
-		fflush(stdout);
-	}
-	return 0;
+	return each_image(ctx, &args, sign_one, &o.sign);
 }
 
 static int run_verify(struct cmd_ctx *ctx, const struct command *self, int argc, char **argv)
@@ -81,18 +100,7 @@ static int run_verify(struct cmd_ctx *ctx, const struct command *self, int argc,
 		return cli_parsed(r);
 	o.access.cancel = cli_cancelled();
 	o.verify.access = o.access;
-	for (size_t i = 0; i < args.len; i++) {
-		struct digest d = { 0 };
-
-		cli_catch_signals();
-		r = image_verify(args.items[i], &o.verify, &d, &ctx->err);
-		cli_release_signals();
-		if (r < 0)
-			return -1;
-		puts(digest_format(&d).s);
-		fflush(stdout);
-	}
-	return 0;
+	return each_image(ctx, &args, verify_one, &o.verify);
 }
 
 const struct command cmd_image_sign = {

@@ -2,6 +2,7 @@
 #include "base/fd.h"
 #include "base/xalloc.h"
 #include "image/endpoint-internal.h"
+#include "image/lists-internal.h"
 #include "image/transport-internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -163,23 +164,6 @@ static int push_empty(struct place *p, struct digest *ret, struct err *err)
 	digest_of(DIGEST_SHA256, "{}", 2, &source.digest);
 	*ret = source.digest;
 	return send_blob(p, &source, NULL, err);
-}
-
-static int add_annotations(struct json_object *obj, const struct strv *list, struct err *err)
-{
-	struct json_object *map = list && list->len ? json_add_object(obj, "annotations") : NULL;
-
-	for (size_t i = 0; map && i < list->len; i++) {
-		const char *equals = strchr(list->items[i], '=');
-		AUTO_FREE char *key = NULL;
-
-		if (!equals || equals == list->items[i])
-			return err_set(err, E_INVALID, "annotation '%.200s': not KEY=VALUE",
-			               list->items[i]);
-		key = xstrndup(list->items[i], (size_t)(equals - list->items[i]));
-		json_add_str(map, key, equals + 1);
-	}
-	return 0;
 }
 
 /* The manifest that it refers to, of the same repository. */
@@ -363,7 +347,7 @@ int artifact_push(const struct artifact_push *a, struct digest *ret, struct err 
 	if (r == 0 && a->subject)
 		r = add_subject(&p, a->subject, manifest, &subject, err);
 	if (r == 0)
-		r = add_annotations(manifest, a->annotations, err);
+		r = annotations_add(manifest, a->annotations, err);
 	if (r == 0 && !p.has_tag && !a->subject)
 		r = err_set(err, E_INVALID, "'%s' needs a tag: nothing would lead to the artifact",
 		            a->ref);

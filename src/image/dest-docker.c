@@ -6,15 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#define COPY_BYTES (256u << 10)
-
 struct docker_dest {
 	struct image_dest base;
-	const volatile sig_atomic_t *cancel;
 	char *name; /* familiar, with its tag; or NULL */
 	struct fresh fresh;
-	struct tar_writer *tar;
-	struct strv written;
+	struct members members;
 	char *config;       /* member */
 	struct strv layers; /* members, bottom first */
 };
@@ -23,10 +19,8 @@ static void docker_free(struct image_dest *base)
 {
 	struct docker_dest *d = (struct docker_dest *)base;
 
-	if (d->tar)
-		tar_writer_free(d->tar);
+	members_done(&d->members);
 	fresh_done(&d->fresh);
-	strv_done(&d->written);
 	strv_done(&d->layers);
 	free(d->config);
 	free(d->name);
@@ -61,58 +55,16 @@ static int docker_has(struct image_dest *base, const struct digest *digest, int 
 	AUTO_FREE char *name = layer_member(digest);
 
 	(void)err;
-	return layer >= 0 && strv_has(&d->written, name);
+	return layer >= 0 && strv_has(&d->members.written, name);
 }
 
-static int begin_member(struct docker_dest *d, const char *name, uint64_t size, struct err *err)
-{
-	struct tar_entry entry = { .type = TAR_FILE,
-		                   .name = name,
-		                   .link = "",
-		                   .uname = "",
-		                   .gname = "",
-		                   .mode = 0644,
-		                   .size = size };
-
-	strv_add(&d->written, name);
-	return tar_writer_entry(d->tar, &entry, err);
-}
-
-static int put_known(struct docker_dest *d, const struct blob_put *put, const char *name,
-                     struct digest *ret_digest, uint64_t *ret_size, struct err *err)
-{
-	AUTO_FREE char *buf = xmalloc(COPY_BYTES);
-	AUTO_FEED feed;
-	size_t n;
-
-	feed_init(&feed, &put->source);
-	if (feed_seek(&feed, 0, err) < 0 ||
-	    begin_member(d, name, (uint64_t)put->source.size, err) < 0)
-		return -1;
-	do {
-		if (image_cancelled(d->cancel, err) < 0 ||
-		    feed_read(&feed, buf, COPY_BYTES, &n, err) < 0 ||
-		    (n && tar_writer_data(d->tar, buf, n, err) < 0))
-			return -1;
-	} while (n);
-	return feed_finish(&feed, ret_digest, ret_size, err);
-}
-
-/* A tar wants the size first, so it is made in a file without name. */
 static int put_unknown(struct docker_dest *d, const struct blob_put *put, const char *name,
                        struct digest *ret_digest, uint64_t *ret_size, struct err *err)
 {
-	AUTO_FD fd = openat(d->fresh.parent_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	AUTO_FD fd = members_spool(&d->members, d->fresh.parent_fd, &put->source, ret_digest,
+	                           ret_size, err);
 
-	if (fd < 0)
-		return err_sys(err, errno, "write %s", put->source.what);
-	if (feed_to_fd(&put->source, fd, d->cancel, ret_digest, ret_size, err) < 0)
-		return -1;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(err, errno, "read %s", put->source.what);
-	if (begin_member(d, name, *ret_size, err) < 0)
-		return -1;
-	return tar_writer_copy_fd(d->tar, fd, *ret_size, err);
+	return fd < 0 ? -1 : members_put_fd(&d->members, name, fd, *ret_size, err);
 }
 
 static int docker_put(struct image_dest *base, const struct blob_put *put,
@@ -123,7 +75,7 @@ static int docker_put(struct image_dest *base, const struct blob_put *put,
 		put->layer < 0 ? xstrdup(d->config) : layer_member(&put->source.digest);
 
 	if (put->source.size >= 0)
-		return put_known(d, put, name, ret_digest, ret_size, err);
+		return members_put(&d->members, name, &put->source, ret_digest, ret_size, err);
 	return put_unknown(d, put, name, ret_digest, ret_size, err);
 }
 
@@ -153,8 +105,8 @@ static int docker_commit(struct image_dest *base, struct err *err)
 		json_object_array_add(json_object_object_get(entry, "Layers"),
 		                      json_object_new_string(d->layers.items[i]));
 	text = json_text(list, false);
-	if (tar_writer_file(d->tar, "manifest.json", text, strlen(text), 0, err) < 0 ||
-	    tar_writer_finish(d->tar, err) < 0)
+	if (tar_writer_file(d->members.tar, "manifest.json", text, strlen(text), 0, err) < 0 ||
+	    tar_writer_finish(d->members.tar, err) < 0)
 		return -1;
 	return fresh_commit(&d->fresh, err);
 }
@@ -192,12 +144,12 @@ int dest_docker_open(const struct transport_args *a, struct image_dest **ret, st
 		                       .only = FORMAT_V2S2,
 		                       .no_index = true,
 		                       .parallel = 1 };
-	d->cancel = a->options->cancel;
+	d->members.cancel = a->options->cancel;
 	d->fresh = FRESH_INIT;
 	if (take_name(d, a->at->name, err) < 0 ||
 	    fresh_open(a->at->path, false, &d->fresh, err) < 0)
 		return -1;
-	d->tar = tar_writer_new(tar_write_to_fd, &d->fresh.fd);
+	d->members.tar = tar_writer_new(tar_write_to_fd, &d->fresh.fd);
 	*ret = TAKE_PTR(base);
 	return 0;
 }

@@ -9,18 +9,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define LAYOUT     "{\"imageLayoutVersion\":\"1.0.0\"}"
-#define PARALLEL   4
-#define COPY_BYTES (256u << 10)
-
+#define LAYOUT   "{\"imageLayoutVersion\":\"1.0.0\"}"
+#define PARALLEL 4
 struct layout_dest {
 	struct image_dest base;
-	const volatile sig_atomic_t *cancel;
 	char *name;
-	struct fresh fresh;     /* the archive, or a folder that is not there yet */
-	int fd;                 /* the folder; -1: an archive */
-	struct tar_writer *tar; /* of the archive */
-	struct strv written;    /* members of the archive */
+	struct fresh fresh; /* the archive, or a folder that is not there yet */
+	int fd;             /* the folder; -1: an archive */
+	struct members members;
 	struct json_object *top;
 	struct platform platform; /* of the image that came last */
 };
@@ -29,12 +25,10 @@ static void layout_free(struct image_dest *base)
 {
 	struct layout_dest *d = (struct layout_dest *)base;
 
-	if (d->tar)
-		tar_writer_free(d->tar);
+	members_done(&d->members);
 	if (d->fd >= 0)
 		close(d->fd);
 	fresh_done(&d->fresh);
-	strv_done(&d->written);
 	json_object_put(d->top);
 	free(d->name);
 	free(d);
@@ -61,8 +55,8 @@ static int layout_has(struct image_dest *base, const struct digest *digest, int 
 	AUTO_FREE char *name = xasprintf("blobs/%s", blob_path(digest).s);
 
 	(void)layer, (void)err;
-	if (d->tar)
-		return strv_has(&d->written, name);
+	if (d->members.tar)
+		return strv_has(&d->members.written, name);
 	return faccessat(d->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
@@ -89,7 +83,8 @@ static int put_in_dir(struct layout_dest *d, const struct blob_put *put, struct 
 	AUTO_FREE char *name = NULL;
 	AUTO_FD fd = open_unnamed(d->fd, "blobs/sha256", err);
 
-	if (fd < 0 || feed_to_fd(&put->source, fd, d->cancel, ret_digest, ret_size, err) < 0)
+	if (fd < 0 ||
+	    feed_to_fd(&put->source, fd, d->members.cancel, ret_digest, ret_size, err) < 0)
 		return -1;
 	if (fsync(fd) < 0)
 		return err_sys(err, errno, "write %s", put->source.what);
@@ -101,64 +96,27 @@ static int put_in_dir(struct layout_dest *d, const struct blob_put *put, struct 
 
 /* --- a tar --- */
 
-struct tar_feed {
-	struct tar_writer *tar;
-	struct feed feed;
-	const volatile sig_atomic_t *cancel;
-};
-
-static int begin_member(struct layout_dest *d, const char *name, uint64_t size, struct err *err)
+static int put_unknown(struct layout_dest *d, const struct blob_put *put, struct digest *ret_digest,
+                       uint64_t *ret_size, struct err *err)
 {
-	struct tar_entry entry = { .type = TAR_FILE,
-		                   .name = name,
-		                   .link = "",
-		                   .uname = "",
-		                   .gname = "",
-		                   .mode = 0644,
-		                   .size = size };
+	AUTO_FD fd = members_spool(&d->members, d->fresh.parent_fd, &put->source, ret_digest,
+	                           ret_size, err);
+	AUTO_FREE char *name = NULL;
 
-	strv_add(&d->written, name);
-	return tar_writer_entry(d->tar, &entry, err);
+	if (fd < 0)
+		return -1;
+	name = xasprintf("blobs/%s", blob_path(ret_digest).s);
+	if (strv_has(&d->members.written, name))
+		return 0;
+	return members_put_fd(&d->members, name, fd, *ret_size, err);
 }
 
 static int put_known(struct layout_dest *d, const struct blob_put *put, struct digest *ret_digest,
                      uint64_t *ret_size, struct err *err)
 {
 	AUTO_FREE char *name = xasprintf("blobs/%s", blob_path(&put->source.digest).s);
-	AUTO_FREE char *buf = xmalloc(COPY_BYTES);
-	AUTO_FEED feed;
-	size_t n;
 
-	feed_init(&feed, &put->source);
-	if (feed_seek(&feed, 0, err) < 0 ||
-	    begin_member(d, name, (uint64_t)put->source.size, err) < 0)
-		return -1;
-	do {
-		if (image_cancelled(d->cancel, err) < 0 ||
-		    feed_read(&feed, buf, COPY_BYTES, &n, err) < 0 ||
-		    (n && tar_writer_data(d->tar, buf, n, err) < 0))
-			return -1;
-	} while (n);
-	return feed_finish(&feed, ret_digest, ret_size, err);
-}
-
-/* A tar wants the size first, so it is made in a file without name. */
-static int put_unknown(struct layout_dest *d, const struct blob_put *put, struct digest *ret_digest,
-                       uint64_t *ret_size, struct err *err)
-{
-	AUTO_FD fd = open_unnamed(d->fresh.parent_fd, ".", err);
-	AUTO_FREE char *name = NULL;
-
-	if (fd < 0 || feed_to_fd(&put->source, fd, d->cancel, ret_digest, ret_size, err) < 0)
-		return -1;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(err, errno, "read %s", put->source.what);
-	name = xasprintf("blobs/%s", blob_path(ret_digest).s);
-	if (strv_has(&d->written, name))
-		return 0;
-	if (begin_member(d, name, *ret_size, err) < 0)
-		return -1;
-	return tar_writer_copy_fd(d->tar, fd, *ret_size, err);
+	return members_put(&d->members, name, &put->source, ret_digest, ret_size, err);
 }
 
 static int layout_put(struct image_dest *base, const struct blob_put *put,
@@ -166,7 +124,7 @@ static int layout_put(struct image_dest *base, const struct blob_put *put,
 {
 	struct layout_dest *d = (struct layout_dest *)base;
 
-	if (!d->tar)
+	if (!d->members.tar)
 		return put_in_dir(d, put, ret_digest, ret_size, err);
 	if (put->source.digest.alg && put->source.size >= 0)
 		return put_known(d, put, ret_digest, ret_size, err);
@@ -182,11 +140,11 @@ static int put_text(struct layout_dest *d, const char *name, const char *text, s
 	const char *slash = strrchr(name, '/');
 	AUTO_FREE char *path = slash ? xstrndup(name, (size_t)(slash - name)) : xstrdup(".");
 
-	if (d->tar) {
-		if (strv_has(&d->written, name))
+	if (d->members.tar) {
+		if (strv_has(&d->members.written, name))
 			return 0;
-		strv_add(&d->written, name);
-		return tar_writer_file(d->tar, name, text, len, 0, err);
+		strv_add(&d->members.written, name);
+		return tar_writer_file(d->members.tar, name, text, len, 0, err);
 	}
 	folder = dir_open_at(d->fd, path, err);
 	if (folder < 0)
@@ -239,7 +197,7 @@ static int old_entries(const struct layout_dest *d, struct json_object *list, st
 	bool present = false;
 	size_t len;
 
-	if (d->tar || faccessat(d->fd, "index.json", F_OK, 0) < 0)
+	if (d->members.tar || faccessat(d->fd, "index.json", F_OK, 0) < 0)
 		return 0;
 	if (file_read_at(d->fd, "index.json", MANIFEST_MAX_BYTES, &text, &len, err) < 0 ||
 	    json_parse("index.json", text, len, &obj, err) < 0)
@@ -281,7 +239,7 @@ static int layout_commit(struct image_dest *base, struct err *err)
 	/* last: what is cut off has no index */
 	if (put_text(d, "index.json", text, strlen(text), err) < 0)
 		return -1;
-	if (d->tar && tar_writer_finish(d->tar, err) < 0)
+	if (d->members.tar && tar_writer_finish(d->members.tar, err) < 0)
 		return -1;
 	return d->fresh.fd >= 0 ? fresh_commit(&d->fresh, err) : 0;
 }
@@ -309,7 +267,7 @@ static int open_archive(struct layout_dest *d, const char *path, struct err *err
 {
 	if (fresh_open(path, false, &d->fresh, err) < 0)
 		return -1;
-	d->tar = tar_writer_new(tar_write_to_fd, &d->fresh.fd);
+	d->members.tar = tar_writer_new(tar_write_to_fd, &d->fresh.fd);
 	return put_text(d, "oci-layout", LAYOUT, strlen(LAYOUT), err);
 }
 
@@ -329,7 +287,7 @@ int dest_layout_open(const struct transport_args *a, struct image_dest **ret, st
 		                       .layers = COMPRESSION_GZIP,
 		                       .only = FORMAT_OCI,
 		                       .parallel = is_archive ? 1 : PARALLEL };
-	d->cancel = a->options->cancel;
+	d->members.cancel = a->options->cancel;
 	d->name = xstrdup_null(a->at->name);
 	d->fresh = FRESH_INIT;
 	d->fd = -1;

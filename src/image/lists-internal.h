@@ -7,3 +7,7 @@
 int list_read(struct image_store *store, const char *name, struct json_object **ret,
               struct err *err);
 struct json_object *list_to_index(struct json_object *obj);
+
+/* KEY=VALUE each, into the "annotations" of a manifest, an index or a descriptor; list may be NULL.
+ */
+int annotations_add(struct json_object *obj, const struct strv *list, struct err *err);

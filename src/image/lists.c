@@ -109,11 +109,11 @@ int image_list_names(struct image_store *store, struct strv *ret, struct err *er
 
 /* --- what the index says --- */
 
-static int add_annotations(struct json_object *obj, const struct strv *list, struct err *err)
+int annotations_add(struct json_object *obj, const struct strv *list, struct err *err)
 {
 	struct json_object *map;
 
-	if (list->len == 0)
+	if (!list || list->len == 0)
 		return 0;
 	if (!json_object_object_get_ex(obj, "annotations", &map))
 		map = json_add_object(obj, "annotations");
@@ -153,7 +153,7 @@ static int apply(struct json_object *descriptor, const struct list_change *c, st
 		return -1;
 	if (json_object_object_length(platform) == 0)
 		json_object_object_del(descriptor, "platform");
-	return add_annotations(descriptor, &c->annotations, err);
+	return annotations_add(descriptor, &c->annotations, err);
 }
 
 static const char *entry_digest(struct json_object *entry)
@@ -406,7 +406,7 @@ int image_list_annotate(struct image_store *store, const char *name, const struc
 {
 	AUTO_JSON *obj = NULL;
 
-	if (list_read(store, name, &obj, err) < 0 || add_annotations(obj, annotations, err) < 0)
+	if (list_read(store, name, &obj, err) < 0 || annotations_add(obj, annotations, err) < 0)
 		return -1;
 	return write_list(store, name, obj, err);
 }

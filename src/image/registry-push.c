@@ -127,9 +127,8 @@ struct upload {
 	struct http *http;
 	const struct blob_source *source;
 	struct feed feed;
-	/* All of it in one PATCH at first: registries write each piece to disk before they answer.
-	 * PIECE_BYTES where one was too large (a proxy's limit), or broke and nothing of it was
-	 * kept. */
+	/* All of it in one PATCH at first: each more is an answer to wait for. PIECE_BYTES where
+	 * one was too large (a proxy's limit), or broke and nothing of it was kept. */
 	uint64_t piece_bytes;
 	char *session;     /* URL; NULL: none is open */
 	bool is_closed;    /* one request did it all */

@@ -140,6 +140,23 @@ int fresh_open(const char *path, bool is_dir, struct fresh *ret, struct err *err
 int fresh_commit(struct fresh *f, struct err *err); /* syncs, renames */
 void fresh_done(struct fresh *f);                   /* removes what was not committed */
 
+/* members.c: an archive that is written member by member. Whoever embeds it sets `tar` and
+ * `cancel`. */
+struct members {
+	struct tar_writer *tar; /* NULL: none is written */
+	struct strv written;    /* names, so that none comes twice */
+	const volatile sig_atomic_t *cancel;
+};
+void members_done(struct members *m);
+/* A blob whose size is known, straight into the archive. */
+int members_put(struct members *m, const char *name, const struct blob_source *source,
+                struct digest *ret_digest, uint64_t *ret_size, struct err *err);
+/* A tar wants the size first: a blob of unknown size goes into a file without name in dir_fd, which
+ * is returned (the caller closes it), and from there into the archive. */
+int members_spool(struct members *m, int dir_fd, const struct blob_source *source,
+                  struct digest *ret_digest, uint64_t *ret_size, struct err *err);
+int members_put_fd(struct members *m, const char *name, int fd, uint64_t size, struct err *err);
+
 /* Write all of a blob to a file; hashed and verified on the way. */
 int feed_to_fd(const struct blob_source *source, int fd, const volatile sig_atomic_t *cancel,
                struct digest *ret_digest, uint64_t *ret_size, struct err *err);

@@ -44,7 +44,7 @@ struct key_source {
 
 struct requirement {
 	enum requirement_kind kind;
-	char *key_type; /* signedBy: "GPGKeys", or one that is not implemented (nowhere) */
+	char *key_type; /* signedBy: "GPGKeys"; any other refuses every image, as skopeo does */
 	struct key_source keys;
 	struct key_source rekor;
 	struct identity_rule identity;
